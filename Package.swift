@@ -1,0 +1,41 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// The order of the modules is the flow of the data: first what every step stands on, then from a
+// changed file to a restored one. A module imports only modules above it.
+
+let cLinux: Target.Dependency = "CLinux"
+
+let modules: [Target] = [
+    .target(name: "CLinux"),
+    .target(
+        name: "Kernel",
+        dependencies: [cLinux, .product(name: "SystemPackage", package: "swift-system")]),
+]
+
+let tests: [Target] = [
+    .testTarget(name: "KernelTests", dependencies: ["Kernel"]),
+]
+
+let package = Package(
+    name: "auto-backup",
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
+    ],
+    targets: modules + tests
+)
+
+let hygiene: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+for target in package.targets where target.type != .system {
+    target.swiftSettings = hygiene
+}
+
+// lld comes with the toolchain; it links several times faster than gold, and does not repeat the warnings of libraries.
+for target in package.targets where target.type == .executable || target.type == .test {
+    target.linkerSettings = [.unsafeFlags(["-use-ld=lld"])]
+}

@@ -1,0 +1,81 @@
+// System calls and headers that the Glibc module does not export.
+#pragma once
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdint.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/sysmacros.h>
+#include <sys/timerfd.h>
+#include <sys/un.h>
+#include <sys/xattr.h>
+
+/// openat2(2), which Glibc does not wrap.
+int clinux_openat2(int directory, const char *_Nonnull path, uint64_t flags, uint64_t mode, uint64_t resolve);
+#define CLINUX_RESOLVE_NO_SYMLINKS 0x04
+#define CLINUX_RESOLVE_BENEATH 0x08
+
+/// ioprio_set(2) for the calling thread: the idle I/O class.
+int clinux_ioprio_idle(void);
+
+/// ioctl_iflags(2): the inode flags that chattr(1) shows.
+int clinux_get_inode_flags(int fd, uint32_t *_Nonnull flags);
+int clinux_set_inode_flags(int fd, uint32_t flags);
+
+/// statx(2) into the fields that a backup keeps.
+struct clinux_status {
+    uint32_t mode;
+    uint32_t links;
+    uint32_t uid;
+    uint32_t gid;
+    uint64_t inode;
+    uint64_t size;
+    uint64_t blocks;
+    int64_t mtime_seconds;
+    uint32_t mtime_nanoseconds;
+    int64_t ctime_seconds;
+    uint32_t ctime_nanoseconds;
+    uint32_t device_major;
+    uint32_t device_minor;
+    uint32_t special_major;
+    uint32_t special_minor;
+    uint64_t mount;
+};
+int clinux_statx(int directory, const char *_Nonnull path, int flags, struct clinux_status *_Nonnull status);
+
+/// mknodat(2) with the device number put together from its parts.
+int clinux_mknodat(int directory, const char *_Nonnull path, uint32_t mode, uint32_t major, uint32_t minor);
+
+/// setpriority(2) of the calling thread alone: Linux gives each thread its own nice value.
+int clinux_nice_thread(int nice);
+
+/// SO_PEERCRED of a connected Unix socket: the peer's user, or -1.
+int64_t clinux_peer_uid(int fd);
+
+/// prctl(2), PR_SET_NAME: the calling thread's name, of which 15 bytes are kept.
+void clinux_name_thread(const char *_Nonnull name);
+
+/// flock(2) and statfs(2): in Swift the names stand for the structures.
+int clinux_flock(int fd, int operation);
+int clinux_statfs(const char *_Nonnull path, struct statfs *_Nonnull status);
+
+/// mallopt(3), M_ARENA_MAX: threads share so many heaps.
+int clinux_limit_heaps(int count);
+
+/// malloc_trim(3): free pages go back to the system.
+int clinux_trim_heap(void);
+
+/// prctl(2): no core dump of this process, and no ptrace by others.
+int clinux_deny_dump(void);

@@ -1,0 +1,93 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <linux/openat2.h>
+#include <malloc.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int clinux_openat2(int directory, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve) {
+    struct open_how how = {.flags = flags, .mode = mode, .resolve = resolve};
+    return (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
+}
+
+int clinux_ioprio_idle(void) {
+    // IOPRIO_WHO_PROCESS of thread 0 (the caller); class IDLE is 3, shifted by IOPRIO_CLASS_SHIFT.
+    return (int)syscall(SYS_ioprio_set, 1, 0, 3 << 13);
+}
+
+int clinux_get_inode_flags(int fd, uint32_t *flags) {
+    int value = 0;
+    int result = ioctl(fd, FS_IOC_GETFLAGS, &value);
+    *flags = (uint32_t)value;
+    return result;
+}
+
+int clinux_set_inode_flags(int fd, uint32_t flags) {
+    int value = (int)flags;
+    return ioctl(fd, FS_IOC_SETFLAGS, &value);
+}
+
+int clinux_statx(int directory, const char *path, int flags, struct clinux_status *status) {
+    struct statx x;
+    int result = statx(directory, path, flags | AT_NO_AUTOMOUNT, STATX_BASIC_STATS | 0x1000 /* STATX_MNT_ID */, &x);
+    if (result != 0) return result;
+    status->mode = x.stx_mode;
+    status->links = x.stx_nlink;
+    status->uid = x.stx_uid;
+    status->gid = x.stx_gid;
+    status->inode = x.stx_ino;
+    status->size = x.stx_size;
+    status->blocks = x.stx_blocks;
+    status->mtime_seconds = x.stx_mtime.tv_sec;
+    status->mtime_nanoseconds = x.stx_mtime.tv_nsec;
+    status->ctime_seconds = x.stx_ctime.tv_sec;
+    status->ctime_nanoseconds = x.stx_ctime.tv_nsec;
+    status->device_major = x.stx_dev_major;
+    status->device_minor = x.stx_dev_minor;
+    status->special_major = x.stx_rdev_major;
+    status->special_minor = x.stx_rdev_minor;
+    // stx_mnt_id follows stx_dev_minor since Linux 5.8; older headers do not name it.
+    status->mount = *(const uint64_t *)((const char *)&x + 0x90);
+    return 0;
+}
+
+int clinux_mknodat(int directory, const char *path, uint32_t mode, uint32_t major, uint32_t minor) {
+    return mknodat(directory, path, mode, makedev(major, minor));
+}
+
+int clinux_nice_thread(int nice) {
+    return setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), nice);
+}
+
+int64_t clinux_peer_uid(int fd) {
+    struct ucred peer;
+    socklen_t length = sizeof peer;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) return -1;
+    return peer.uid;
+}
+
+int clinux_deny_dump(void) {
+    return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+int clinux_flock(int fd, int operation) {
+    return flock(fd, operation);
+}
+
+int clinux_statfs(const char *path, struct statfs *status) {
+    return statfs(path, status);
+}
+
+void clinux_name_thread(const char *name) {
+    prctl(PR_SET_NAME, name, 0, 0, 0);
+}
+
+int clinux_trim_heap(void) {
+    return malloc_trim(0);
+}
+
+int clinux_limit_heaps(int count) {
+    return mallopt(M_ARENA_MAX, count);
+}

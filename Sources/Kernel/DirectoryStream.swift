@@ -1,0 +1,52 @@
+// The names in a directory, one after the other, in the kernel's order. Source: readdir(3).
+
+internal import CLinux
+internal import Glibc
+
+public struct DirectoryStream: ~Copyable {
+    private let stream: OpaquePointer
+
+    /// Reads the directory that `descriptor` has opened for reading.
+    public init(_ descriptor: consuming Descriptor) throws(Errno) {
+        let raw = descriptor.release()
+        guard let stream = fdopendir(raw) else {
+            let code = errno
+            _ = Glibc.close(raw)
+            throw Errno(rawValue: code)
+        }
+        self.stream = stream
+    }
+
+    deinit {
+        closedir(stream)
+    }
+
+    /// The next name, or nil at the end. "." and ".." are left out.
+    ///
+    /// - Throws: The errno of getdents64(2), for example EIO; names already given stay valid.
+    public mutating func next() throws(Errno) -> [UInt8]? {
+        while true {
+            errno = 0
+            guard let entry = readdir(stream) else {
+                if errno != 0 { throw Errno(rawValue: errno) }
+                return nil
+            }
+            // d_name ends with a NUL inside the record that the kernel gave.
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { field in
+                field.withMemoryRebound(to: UInt8.self, capacity: 256) { first in
+                    Array(UnsafeBufferPointer(start: first, count: strlen(field.withMemoryRebound(to: CChar.self, capacity: 256) { $0 })))
+                }
+            }
+            if name == [UInt8(ascii: ".")] || name == [UInt8(ascii: "."), UInt8(ascii: ".")] { continue }
+            return name
+        }
+    }
+
+    /// All names of the directory at `path`.
+    public static func names(in path: Path) throws(Errno) -> [[UInt8]] {
+        var stream = try DirectoryStream(Descriptor.open(path, [.read, .directory]))
+        var result: [[UInt8]] = []
+        while let name = try stream.next() { result.append(name) }
+        return result
+    }
+}
