@@ -8,13 +8,17 @@ let cLinux: Target.Dependency = "CLinux"
 
 let modules: [Target] = [
     .target(name: "CLinux"),
+    .systemLibrary(name: "CLZMA", providers: [.apt(["liblzma-dev"])]),
+    .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"])]),
     .target(
         name: "Kernel",
         dependencies: [cLinux, .product(name: "SystemPackage", package: "swift-system")]),
+    .target(name: "Compressing", dependencies: ["CLZMA", "CZstd"]),
 ]
 
 let tests: [Target] = [
     .testTarget(name: "KernelTests", dependencies: ["Kernel"]),
+    .testTarget(name: "CompressingTests", dependencies: ["Kernel", "Compressing"]),
 ]
 
 let package = Package(
