@@ -10,15 +10,18 @@ let modules: [Target] = [
     .target(name: "CLinux"),
     .systemLibrary(name: "CLZMA", providers: [.apt(["liblzma-dev"])]),
     .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
     .target(
         name: "Kernel",
         dependencies: [cLinux, .product(name: "SystemPackage", package: "swift-system")]),
     .target(name: "Compressing", dependencies: ["CLZMA", "CZstd"]),
+    .target(name: "Encrypting", dependencies: ["Kernel", "COpenSSL"]),
 ]
 
 let tests: [Target] = [
     .testTarget(name: "KernelTests", dependencies: ["Kernel"]),
     .testTarget(name: "CompressingTests", dependencies: ["Kernel", "Compressing"]),
+    .testTarget(name: "EncryptingTests", dependencies: ["Kernel", "Encrypting"], exclude: ["Vectors"]),
 ]
 
 let package = Package(
