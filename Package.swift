@@ -16,12 +16,14 @@ let modules: [Target] = [
         dependencies: [cLinux, .product(name: "SystemPackage", package: "swift-system")]),
     .target(name: "Compressing", dependencies: ["CLZMA", "CZstd"]),
     .target(name: "Encrypting", dependencies: ["Kernel", "COpenSSL"]),
+    .target(name: "Archiving", dependencies: ["Kernel", "Compressing", "Encrypting"]),
 ]
 
 let tests: [Target] = [
     .testTarget(name: "KernelTests", dependencies: ["Kernel"]),
     .testTarget(name: "CompressingTests", dependencies: ["Kernel", "Compressing"]),
     .testTarget(name: "EncryptingTests", dependencies: ["Kernel", "Encrypting"], exclude: ["Vectors"]),
+    .testTarget(name: "ArchivingTests", dependencies: ["Kernel", "Compressing", "Encrypting", "Archiving"]),
 ]
 
 let package = Package(
