@@ -17,6 +17,7 @@ let modules: [Target] = [
     .target(name: "Compressing", dependencies: ["CLZMA", "CZstd"]),
     .target(name: "Encrypting", dependencies: ["Kernel", "COpenSSL"]),
     .target(name: "Archiving", dependencies: ["Kernel", "Compressing", "Encrypting"]),
+    .target(name: "Storing", dependencies: ["Kernel", "Compressing", "Encrypting", "Archiving"]),
 ]
 
 let tests: [Target] = [
@@ -24,6 +25,7 @@ let tests: [Target] = [
     .testTarget(name: "CompressingTests", dependencies: ["Kernel", "Compressing"]),
     .testTarget(name: "EncryptingTests", dependencies: ["Kernel", "Encrypting"], exclude: ["Vectors"]),
     .testTarget(name: "ArchivingTests", dependencies: ["Kernel", "Compressing", "Encrypting", "Archiving"]),
+    .testTarget(name: "StoringTests", dependencies: ["Kernel", "Compressing", "Encrypting", "Archiving", "Storing"]),
 ]
 
 let package = Package(
