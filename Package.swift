@@ -18,6 +18,12 @@ let modules: [Target] = [
     .target(name: "Encrypting", dependencies: ["Kernel", "COpenSSL"]),
     .target(name: "Archiving", dependencies: ["Kernel", "Compressing", "Encrypting"]),
     .target(name: "Storing", dependencies: ["Kernel", "Compressing", "Encrypting", "Archiving"]),
+    .target(
+        name: "Cataloging",
+        dependencies: [
+            "Kernel", "Encrypting", "Archiving", "Storing", .product(name: "GRDB", package: "GRDB.swift"),
+            .product(name: "GRDBSQLite", package: "GRDB.swift"),
+        ]),
 ]
 
 let tests: [Target] = [
@@ -26,12 +32,14 @@ let tests: [Target] = [
     .testTarget(name: "EncryptingTests", dependencies: ["Kernel", "Encrypting"], exclude: ["Vectors"]),
     .testTarget(name: "ArchivingTests", dependencies: ["Kernel", "Compressing", "Encrypting", "Archiving"]),
     .testTarget(name: "StoringTests", dependencies: ["Kernel", "Compressing", "Encrypting", "Archiving", "Storing"]),
+    .testTarget(name: "CatalogingTests", dependencies: ["Kernel", "Encrypting", "Archiving", "Storing", "Cataloging"]),
 ]
 
 let package = Package(
     name: "auto-backup",
     dependencies: [
         .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
     targets: modules + tests
 )

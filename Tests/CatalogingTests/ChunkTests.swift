@@ -1,0 +1,109 @@
+// Where chunks are, what counts as stored, and what is still needed.
+
+import Archiving
+import Encrypting
+import Kernel
+import Storing
+import Testing
+
+@testable import Cataloging
+
+struct ChunkTests {
+    @Test func chunksAreFound() throws {
+        let fixture = try CatalogFixture()
+        try fixture.record([.upsert(file("/home/me/a", "a", "lost"))], stored: stored("b", "a"))
+        let location = try #require(try fixture.catalog.location(of: digest("a")))
+        #expect(location == ChunkLocation(archive: 1, frame: 0, offset: 1512, length: 100))
+        #expect(try fixture.catalog.location(of: digest("lost")) == nil)
+        #expect(try fixture.catalog.location(of: digest("unknown")) == nil)
+        let chunks = ["a", "lost", "b"].map { Chunk(digest: digest($0), length: 100) }
+        #expect(try fixture.catalog.locations(of: chunks).map { $0?.offset } == [1512, nil, 512])
+        #expect(try fixture.catalog.areStored(chunks.map(\.digest)) == [true, false, true])
+        #expect(try fixture.catalog.lostChunks() == [digest("lost")])
+        try fixture.record([], stored: stored("lost"))
+        #expect(try fixture.catalog.isStored(digest("lost")))
+        #expect(try fixture.catalog.lostChunks().isEmpty)
+    }
+
+    /// The index holds 8 bytes of a digest: two that agree in them stay two chunks.
+    @Test func digestsThatBeginAlikeAreToldApart() throws {
+        let fixture = try CatalogFixture()
+        let twins = (0..<3).map { last in Digest(bytes: [UInt8](repeating: 0xEE, count: 31) + [UInt8(last)])! }
+        try fixture.record([], stored: twins.enumerated().map { StoredChunk(digest: $1, frame: 1, offset: UInt32($0), length: 5) })
+        #expect(try twins.map { try fixture.catalog.location(of: $0)?.offset } == [0, 1, 2])
+        #expect(try !fixture.catalog.isStored(Digest(bytes: [UInt8](repeating: 0xEE, count: 32))!))
+    }
+
+    @Test func aCopyTakesThePlaceOfARemovedArchive() throws {
+        let fixture = try CatalogFixture()
+        let first = fixture.archive(.data, chunks: stored("a", "b"))
+        let second = fixture.archive(.data, chunks: stored("x", "a", "a"))
+        try fixture.catalog.record(archive: first.0, contents: first.1)
+        try fixture.catalog.record(archive: second.0, contents: second.1)
+        #expect(try fixture.catalog.locations(of: digest("a")).map(\.archive) == [1, 2])
+        try fixture.catalog.withdraw([1])
+        #expect(try fixture.catalog.areStored(["a", "b", "x"].map { digest($0) }) == [true, false, true])
+        #expect(try !fixture.catalog.isStored(digest("b")))
+        #expect(try fixture.catalog.location(of: digest("b"))?.archive == 1)
+        try fixture.catalog.reinstate([1])
+        #expect(try fixture.catalog.isStored(digest("b")))
+        try fixture.catalog.forget([1])
+        #expect(try fixture.catalog.locations(of: digest("a")) == [ChunkLocation(archive: 2, frame: 0, offset: 1512, length: 100)])
+        #expect(try fixture.catalog.location(of: digest("b")) == nil)
+        #expect(try fixture.catalog.archives().map(\.archive.name.number) == [2])
+    }
+
+    @Test func removingBothArchivesLosesTheChunk() throws {
+        let fixture = try CatalogFixture()
+        for _ in 1...2 {
+            let data = fixture.archive(.data, chunks: stored("a"))
+            try fixture.catalog.record(archive: data.0, contents: data.1)
+        }
+        try fixture.catalog.forget([1, 2])
+        #expect(try fixture.catalog.locations(of: digest("a")).isEmpty)
+        #expect(try fixture.catalog.pruneChunks() == 1)
+    }
+
+    @Test func whatSnapshotsNeedIsMarked() throws {
+        let fixture = try CatalogFixture()
+        try fixture.record([.upsert(file("/home/me/a", "old", "both"))], stored: stored("old", "both", "never"))
+        try fixture.record([.upsert(file("/home/me/a", "both", "new"))], stored: stored("new"))
+        let referenced = try fixture.catalog.referencedChunks()
+        #expect(referenced.count == 3)
+        let first = try fixture.catalog.chunks(in: 1, referenced: referenced)
+        #expect(first.map(\.digest) == ["old", "both", "never"].map { digest($0) })
+        #expect(first.map(\.isReferenced) == [true, true, false])
+        let usage = try fixture.catalog.usage(referenced: referenced)
+        #expect(usage[1] == ArchiveUsage(chunks: 3, referencedChunks: 2, bytes: 300, referencedBytes: 200))
+        #expect(usage[2]?.referencedChunks == 1)
+    }
+
+    @Test func aManifestsArchiveCannotBeForgotten() throws {
+        let fixture = try CatalogFixture()
+        try fixture.record([.upsert(file("/home/me/a", "a"))], stored: stored("a"))
+        let error = #expect(throws: CatalogError.self) { try fixture.catalog.forget([1]) }
+        #expect(error?.code == .inUse)
+        #expect(try fixture.catalog.isStored(digest("a")))
+    }
+
+    @Test func oneDigestHasOneLength() throws {
+        let fixture = try CatalogFixture()
+        try fixture.record([], stored: stored("a"))
+        var entry = file("/home/me/a", "a")
+        entry.content.chunks[0].length = 99
+        #expect(throws: CatalogError.self) { try fixture.record([.upsert(entry)]) }
+        #expect(try fixture.catalog.newest()?.number == 1)
+    }
+
+    @Test func contentCodeIsShortForNeighbours() {
+        let ids = Array<Int64>(1_000_000..<1_040_000)
+        let bytes = ContentCode.encode(chunks: ids, holes: [])
+        #expect(bytes.count < 12)
+        var back: [Int64] = []
+        #expect(bytes.withUnsafeBytes { ContentCode.forEachRun(in: $0) { back += $0 } })
+        #expect(back == ids)
+        var cut = bytes
+        cut.removeLast()
+        #expect(!cut.withUnsafeBytes { ContentCode.forEachRun(in: $0) { _ in } })
+    }
+}

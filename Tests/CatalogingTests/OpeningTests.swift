@@ -1,0 +1,103 @@
+// A catalog that is damaged, foreign or of another version is told apart, and can be thrown away.
+
+import Archiving
+import Foundation
+import Kernel
+import Testing
+
+@testable import Cataloging
+
+struct OpeningTests {
+    private func code(of body: () throws -> Void) -> CatalogError.Code? {
+        do {
+            try body()
+            return nil
+        } catch {
+            return (error as? CatalogError)?.code
+        }
+    }
+
+    private func overwrite(_ path: Path, at offset: UInt64, count: Int) throws {
+        let file = try Descriptor.open(path, [.readWrite])
+        try [UInt8](repeating: 0xA5, count: count).withUnsafeBytes { try file.write($0, at: offset) }
+    }
+
+    @Test func whatWasRecordedOutlivesTheProcess() throws {
+        let fixture = try CatalogFixture()
+        try fixture.record([.upsert(file("/home/me/a", "a"))], stored: stored("a"))
+        try fixture.catalog.close()
+        let again = try Catalog.open(at: fixture.path, repository: CatalogFixture.repository)
+        #expect(try again.liveEntry(path("/home/me/a")) == file("/home/me/a", "a"))
+        #expect(try again.isStored(digest("a")))
+        try again.close()
+        #expect(throws: (any Error).self) { try again.newest() }
+    }
+
+    @Test func onlyTheOwnerMayReadIt() throws {
+        let fixture = try CatalogFixture()
+        try fixture.record([])
+        for suffix in ["", "-wal"] {
+            #expect(try FileStatus(of: Path("/" + String(decoding: fixture.path.bytes, as: UTF8.self) + suffix)!).mode == 0o600)
+        }
+    }
+
+    @Test func anotherRepositoryIsRefused() throws {
+        let fixture = try CatalogFixture()
+        try fixture.catalog.close()
+        let other = ArchiveID(bytes: [UInt8](repeating: 9, count: 16))!
+        #expect(code { _ = try Catalog.open(at: fixture.path, repository: other) } == .otherRepository)
+        try Catalog.discard(at: fixture.path)
+        try Catalog.open(at: fixture.path, repository: other).close()
+    }
+
+    @Test func aFileThatIsNoDatabaseIsCorrupt() throws {
+        let fixture = try CatalogFixture()
+        try fixture.catalog.close()
+        try overwrite(fixture.path, at: 0, count: 4096)
+        #expect(code { _ = try Catalog.open(at: fixture.path, repository: CatalogFixture.repository) } == .corrupt)
+        try Catalog.discard(at: fixture.path)
+        #expect(!fixture.path.exists)
+        try Catalog.discard(at: fixture.path)
+    }
+
+    @Test func aTruncatedFileIsCorrupt() throws {
+        let fixture = try CatalogFixture()
+        try fixture.record((0..<500).map { .upsert(file("/home/me/\(10_000 + $0)", "\($0)")) })
+        try fixture.catalog.close()
+        let size = try FileStatus(of: fixture.path).size
+        try Descriptor.open(fixture.path, [.readWrite]).truncate(to: size / 4096 / 2 * 4096)
+        #expect(code { _ = try Catalog.open(at: fixture.path, repository: CatalogFixture.repository) } == .corrupt)
+    }
+
+    @Test func damagedPagesAreCorrupt() throws {
+        let fixture = try CatalogFixture()
+        try fixture.record((0..<500).map { .upsert(file("/home/me/\(10_000 + $0)", "\($0)")) })
+        try fixture.catalog.close()
+        let pages = try FileStatus(of: fixture.path).size / 4096
+        for page in 1..<pages { try overwrite(fixture.path, at: page * 4096, count: 4000) }
+        let found = code {
+            let catalog = try Catalog.open(at: fixture.path, repository: CatalogFixture.repository)
+            defer { try? catalog.close() }
+            _ = try catalog.liveDescendants(of: .root)
+        }
+        #expect(found == .corrupt)
+    }
+
+    @Test func integrityIsChecked() throws {
+        let fixture = try CatalogFixture()
+        try fixture.record([.upsert(folder("/home/me")), .upsert(file("/home/me/a"))])
+        try fixture.catalog.checkIntegrity()
+        try fixture.catalog.write { try $0.prepared("UPDATE live SET directory = 0 WHERE kind = 2").run() }
+        #expect(code { try fixture.catalog.checkIntegrity() } == .corrupt)
+    }
+
+    @Test func anotherVersionIsRefused() throws {
+        let fixture = try CatalogFixture()
+        try fixture.catalog.write { try $0.prepared("PRAGMA user_version = 99").run() }
+        try fixture.catalog.close()
+        let error = #expect(throws: CatalogError.self) { try Catalog.open(at: fixture.path, repository: CatalogFixture.repository) }
+        #expect(error?.code == .otherVersion)
+        #expect(error?.needsRebuild == true)
+        #expect(error?.path == fixture.path)
+    }
+}
