@@ -24,6 +24,9 @@ let modules: [Target] = [
             "Kernel", "Encrypting", "Archiving", "Storing", .product(name: "GRDB", package: "GRDB.swift"),
             .product(name: "GRDBSQLite", package: "GRDB.swift"),
         ]),
+    .target(
+        name: "Tracking",
+        dependencies: ["Kernel", .product(name: "HeapModule", package: "swift-collections")]),
 ]
 
 let tests: [Target] = [
@@ -33,11 +36,13 @@ let tests: [Target] = [
     .testTarget(name: "ArchivingTests", dependencies: ["Kernel", "Compressing", "Encrypting", "Archiving"]),
     .testTarget(name: "StoringTests", dependencies: ["Kernel", "Compressing", "Encrypting", "Archiving", "Storing"]),
     .testTarget(name: "CatalogingTests", dependencies: ["Kernel", "Encrypting", "Archiving", "Storing", "Cataloging"]),
+    .testTarget(name: "TrackingTests", dependencies: ["Kernel", "Tracking"]),
 ]
 
 let package = Package(
     name: "auto-backup",
     dependencies: [
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
