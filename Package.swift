@@ -27,6 +27,7 @@ let modules: [Target] = [
     .target(
         name: "Tracking",
         dependencies: ["Kernel", .product(name: "HeapModule", package: "swift-collections")]),
+    .target(name: "Watching", dependencies: ["Kernel", "Tracking"]),
 ]
 
 let tests: [Target] = [
@@ -37,6 +38,7 @@ let tests: [Target] = [
     .testTarget(name: "StoringTests", dependencies: ["Kernel", "Compressing", "Encrypting", "Archiving", "Storing"]),
     .testTarget(name: "CatalogingTests", dependencies: ["Kernel", "Encrypting", "Archiving", "Storing", "Cataloging"]),
     .testTarget(name: "TrackingTests", dependencies: ["Kernel", "Tracking"]),
+    .testTarget(name: "WatchingTests", dependencies: ["Kernel", "Tracking", "Watching"]),
 ]
 
 let package = Package(

@@ -1,0 +1,95 @@
+// Watches with inotify: one thread reads the kernel's queue, a second one watches and lists new directories.
+// In: sources, excludes.  Out: Change in batches to a sink that only keeps them; WatchSignal.
+// Invariant: each directory is watched first and listed afterwards, so nothing in it falls between the two.
+// On a crash nothing is left behind but, at worst, one empty file in the private directory.
+// Source: inotify(7).
+
+package import Kernel
+internal import Synchronization
+package import Tracking
+
+package final class InotifyWatcher: Watcher {
+    private let session: WatchSession
+    private let threads = Mutex(Threads())
+
+    private struct Threads: ~Copyable {
+        var reader: Thread?
+        var worker: Thread?
+        var isStarted = false
+    }
+
+    /// - Parameters:
+    ///   - sources: Absolute paths of directories, none inside another.
+    ///   - isExcluded: Asked by both threads, for a path in a source; the kind is `.directory`, or `.file` for everything
+    ///     else. Neither it nor what is below it is watched or reported.
+    ///   - sink: Called by both threads, perhaps at once. It must only keep the changes: while it runs, the kernel's queue
+    ///     fills.
+    ///   - signal: Called by both threads, perhaps at once. Neither of both may call `stop`, which waits for them.
+    /// - Throws: `WatchError` with `.instance` or `.resources`.
+    package init(
+        settings: WatchSettings, sources: [Path], isExcluded: @escaping @Sendable (Path, FileKind) -> Bool,
+        sink: @escaping @Sendable ([Change]) -> Void, signal: @escaping @Sendable (WatchSignal) -> Void
+    ) throws {
+        session = try WatchSession(
+            settings: settings, sources: sources, isExcluded: isExcluded, sink: sink, signal: signal)
+    }
+
+    deinit {
+        stop()
+    }
+
+    /// - Throws: `WatchError` with `.resources`; nothing is watched then.
+    package func start() throws {
+        let session = self.session
+        session.add(.verify)
+        do {
+            try threads.withLock { threads in
+                if threads.isStarted { return }
+                threads.isStarted = true
+                threads.reader = try Thread(name: "watch-reader", priority: .normal) { session.readEvents() }
+                threads.worker = try Thread(name: "watch-lister", priority: .normal) { session.doWork() }
+            }
+        } catch let error as Errno {
+            stop()
+            throw WatchError(.resources, errno: error)
+        }
+    }
+
+    package func synchronize(timeout: Duration) throws {
+        let deadline = BootInstant.now() + timeout
+        while true {
+            let waiter: CookieJar.Waiter
+            do { waiter = try session.cookies.add() } catch { throw WatchError(.resources, errno: error) }
+            do {
+                try session.placeCookie(waiter)
+                try session.wait(for: waiter, until: deadline)
+            } catch {
+                _ = session.cookies.remove(waiter)
+                throw WatchError(.synchronization, path: session.cookies.directory, errno: error)
+            }
+            switch session.cookies.remove(waiter) {
+            case .arrived: return
+            // It was not put into the queue, or may not have been: the next one finds room.
+            case .lost: continue
+            case .waiting: throw WatchError(.synchronization, path: session.cookies.directory)
+            }
+        }
+    }
+
+    package func statistics() -> WatchStatistics {
+        session.state.withLock { state in
+            WatchStatistics(
+                backend: "inotify", directoriesWatched: state.tree.count,
+                directoriesWanted: state.tree.count + state.unwatched.count, events: state.events,
+                overflows: state.overflows, unwatched: state.unwatched.listed, unwatchedCount: state.unwatched.count)
+        }
+    }
+
+    package func stop() {
+        session.stop()
+        threads.withLock { threads in
+            threads.reader.take()?.join()
+            threads.worker.take()?.join()
+        }
+    }
+}

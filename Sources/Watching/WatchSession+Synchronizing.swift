@@ -1,0 +1,29 @@
+// How a caller learns that the watcher has caught up.
+// In: a waiter with its number.  Out: its event at the end of the queue, and behind that a barrier in the jobs.
+
+import Kernel
+
+extension WatchSession {
+    /// Watches the private directory, which may have been removed and made again, and puts a cookie into it.
+    func placeCookie(_ waiter: CookieJar.Waiter) throws(Errno) {
+        try cookies.directory.makeDirectories(mode: 0o700)
+        let directory = try Descriptor.open(cookies.directory, [.read, .directory])
+        var failure: Errno?
+        state.withLock { state in
+            do throws(Errno) {
+                state.cookieWatch = try inotify.watch(directory, for: [.created], existing: .extend)
+            } catch { failure = error }
+        }
+        if let failure { throw failure }
+        try cookies.place(waiter, in: directory)
+    }
+
+    /// Returns when the waiter is woken, and also when the time is over.
+    func wait(for waiter: CookieJar.Waiter, until deadline: BootInstant) throws(Errno) {
+        var poller = Poller()
+        let number = poller.add(waiter.wakeUp)
+        repeat {
+            try poller.wait(timeout: max(.zero, deadline - .now()))
+        } while !poller.isReady(number) && BootInstant.now() < deadline
+    }
+}

@@ -1,0 +1,133 @@
+// What every way of watching a tree offers, and the words in which it reports.
+// In: sources.  Out: Change (Tracking) to a sink, WatchSignal for what no single path can express.
+// Invariant: a change that no Change announces is announced by a signal or listed as unwatched; nothing is lost silently.
+
+package import Kernel
+
+/// Watches the sources until it is stopped.
+package protocol Watcher: Sendable {
+    /// Begins to watch, and returns at once. `WatchSignal.ready` says when every directory is watched.
+    func start() throws
+
+    /// Waits until everything that happened in the sources before this call has been given to the sink.
+    ///
+    /// Also waits for directories that are just being added; after `start` that means all of them. What is listed as
+    /// unwatched is not covered. When events were lost on the way, `WatchSignal.overflow` has been given before this returns.
+    /// - Throws: `WatchError` with `.synchronization` at the time-out or when the cookie cannot be made; watching goes on.
+    func synchronize(timeout: Duration) throws
+
+    func statistics() -> WatchStatistics
+
+    /// Ends watching; after it returns, sink and signal are not called any more. Calling it again does nothing.
+    func stop()
+}
+
+package struct WatchSettings: Sendable {
+    /// Where cookies are made: an absolute path outside all sources. It is created with mode 0700 when it is missing.
+    package var privateDirectory: Path
+    /// The share of the user's watches that is left to other programs, 0...1.
+    package var reserveWatches: Double
+    package var fileSystems: FileSystemBoundary
+    /// The most directories to watch; nil takes the user's limit less the reserve.
+    package var watchLimit: Int?
+    /// How many unwatched directories are listed by name; more are only counted.
+    package var unwatchedListed: Int
+    /// How often the roots of the sources are compared with what is watched.
+    package var checkInterval: Duration
+
+    package init(
+        privateDirectory: Path, reserveWatches: Double = 0.25, fileSystems: FileSystemBoundary = .stay,
+        watchLimit: Int? = nil, unwatchedListed: Int = 1000, checkInterval: Duration = .seconds(30)
+    ) {
+        self.privateDirectory = privateDirectory
+        self.reserveWatches = reserveWatches
+        self.fileSystems = fileSystems
+        self.watchLimit = watchLimit
+        self.unwatchedListed = unwatchedListed
+        self.checkInterval = checkInterval
+    }
+}
+
+/// What happens at a directory on another device than its source's root.
+package enum FileSystemBoundary: Sendable {
+    /// It is neither watched nor reported as unwatched.
+    case stay
+    case cross
+}
+
+/// What concerns more than one path.
+package enum WatchSignal: Hashable, Sendable {
+    /// All directories of the sources are watched, or listed as unwatched: a reconcile that begins now misses nothing.
+    /// Given after `start`, and again after each overflow.
+    case ready
+    /// Events were lost. Reconcile everything once the next `ready` comes.
+    case overflow
+    /// A source is missing, unmounted or unreadable. Nothing in it counts as deleted.
+    case unavailable(Path)
+    /// A source is watched again, or another directory stands in its place: compare its device and reconcile it.
+    case returned(Path)
+    /// Something was mounted or unmounted at these paths: inside a source, at it or above it.
+    case mountsChanged([Path])
+    /// Watching has ended by itself. Only a new watcher helps.
+    case failed(Errno)
+}
+
+/// Why a directory (and all below it) is only covered by reconciling.
+package enum UnwatchedReason: Hashable, Sendable {
+    /// The limit of watches is reached: `fs.inotify.max_user_watches`, less the reserve.
+    case watchLimit
+    /// Another machine or program may change it unseen: NFS, SMB, FUSE and the like.
+    case foreignChanges
+    /// The same directory is watched under another path, as with a bind mount.
+    case aliased
+    /// It cannot be read.
+    case unreadable(Errno)
+}
+
+package struct WatchStatistics: Sendable {
+    package var backend: String
+    package var directoriesWatched: Int
+    /// Those watched and those that should be; what lies below an unwatched directory is not counted.
+    package var directoriesWanted: Int
+    package var events: UInt64
+    package var overflows: UInt64
+    /// The first `WatchSettings.unwatchedListed` of them, in tree order.
+    package var unwatched: [(path: Path, reason: UnwatchedReason)]
+    package var unwatchedCount: Int
+}
+
+/// Why watching could not begin, or not be waited for.
+package struct WatchError: Error, Hashable, CustomStringConvertible {
+    package enum Code: Hashable, Sendable {
+        /// No inotify instance: `fs.inotify.max_user_instances` programs already have one.
+        case instance
+        /// No thread or descriptor for watching.
+        case resources
+        /// The cookie could not be made or did not come back.
+        case synchronization
+    }
+
+    package var code: Code
+    package var path: Path?
+    package var errno: Errno?
+
+    package init(_ code: Code, path: Path? = nil, errno: Errno? = nil) {
+        self.code = code
+        self.path = path
+        self.errno = errno
+    }
+
+    package var description: String {
+        let cause = errno.map { ": \($0)" } ?? ""
+        switch code {
+        case .instance:
+            return "cannot watch\(cause); raise fs.inotify.max_user_instances with sysctl, or close other watching programs"
+        case .resources:
+            return "cannot watch\(cause)"
+        case .synchronization:
+            let place = path.map { " (cookie in \($0))" } ?? ""
+            return errno == nil
+                ? "the watcher did not catch up in time\(place)" : "cannot ask the watcher to catch up\(place)\(cause)"
+        }
+    }
+}

@@ -1,0 +1,122 @@
+// A watcher on a temporary tree, and what it said.
+// Removed with all its files when the test ends.
+
+import Kernel
+import Testing
+import Tracking
+import Watching
+
+final class LiveWatch: Sendable {
+    struct Said {
+        var changes: [Change] = []
+        var signals: [WatchSignal] = []
+    }
+
+    let base: Path
+    /// The source; its neighbour `outside` is not watched.
+    let root: Path
+    let outside: Path
+    let said = Monitor(Said())
+    /// The sink waits while this is true.
+    let isHeld = Monitor(false)
+    let watcher: InotifyWatcher
+
+    /// Waits until the tree is watched, and forgets what was said until then.
+    init(
+        starts: Bool = true, isExcluded: @escaping @Sendable (Path, FileKind) -> Bool = { _, _ in false },
+        prepare: (LiveWatch.Tree) throws -> Void = { _ in }, adjust: (inout WatchSettings) -> Void = { _ in }
+    ) throws {
+        let number = UInt64.random(in: 0 ... .max)
+        base = try #require(Path("/tmp/watching-tests-\(ProcessIdentity.pid)-\(number)"))
+        root = base.appending("root".utf8)
+        outside = base.appending("outside".utf8)
+        try root.makeDirectories(mode: 0o755)
+        try outside.makeDirectories(mode: 0o755)
+        try prepare(Tree(root: root))
+        var settings = WatchSettings(privateDirectory: base.appending("private".utf8))
+        adjust(&settings)
+        let (said, isHeld) = (self.said, self.isHeld)
+        watcher = try InotifyWatcher(
+            settings: settings, sources: [root], isExcluded: isExcluded,
+            sink: { changes in
+                isHeld.wait { $0 ? nil : () }
+                said.withLock { $0.changes += changes }
+            },
+            signal: { signal in said.withLock { $0.signals.append(signal) } })
+        if !starts { return }
+        try watcher.start()
+        try settle()
+        forget()
+    }
+
+    deinit {
+        isHeld.withLock { $0 = false }
+        watcher.stop()
+        _ = try? ProcessIdentity.run("rm", ["-rf", "--one-file-system", base.text])
+    }
+
+    struct Tree {
+        let root: Path
+
+        func path(_ name: String) -> Path { Path(name, relativeTo: root) ?? root }
+
+        func directory(_ name: String) throws { try path(name).makeDirectories(mode: 0o755) }
+
+        func file(_ name: String, _ content: String = "x") throws {
+            let file = try Descriptor.open(path(name), [.write, .create], mode: 0o644)
+            try file.write(Array(content.utf8))
+        }
+    }
+
+    var tree: Tree { Tree(root: root) }
+
+    func path(_ name: String) -> Path { tree.path(name) }
+
+    func settle() throws { try watcher.synchronize(timeout: .seconds(60)) }
+
+    func forget() { said.withLock { $0 = Said() } }
+
+    var changes: [Change] { said.withLock { $0.changes } }
+    var signals: [WatchSignal] { said.withLock { $0.signals } }
+
+    /// True when the path itself was named.
+    func names(_ name: String) -> Bool {
+        let path = path(name)
+        return changes.contains { $0.path == path }
+    }
+
+    func names(_ name: String, _ scope: Change.Scope) -> Bool {
+        let path = path(name)
+        return changes.contains { $0.path == path && $0.scope == scope }
+    }
+
+    func hasSettled(_ name: String) -> Bool {
+        let path = path(name)
+        return changes.contains { $0.path == path && $0.settled }
+    }
+
+    /// True when a reconcile of what was said would look at the path.
+    func covers(_ name: String) -> Bool {
+        let path = path(name)
+        return changes.contains { $0.path == path || $0.scope == .subtree && path.isAtOrBelow($0.path) }
+    }
+
+    /// Runs a shell script in the source; `$outside` is the directory beside it.
+    func shell(_ script: String, in directory: Path? = nil) throws {
+        let place = (directory ?? root).text
+        let status = try ProcessIdentity.run("sh", ["-ec", "cd '\(place)'; outside='\(outside.text)'; \(script)"])
+        #expect(status == 0, "\(script)")
+    }
+
+    /// Runs Python in the source.
+    func python(_ lines: String...) throws {
+        let script = "import os, mmap, ctypes, socket\nos.chdir('\(root.text)')\n" + lines.joined(separator: "\n")
+        let status = try ProcessIdentity.run("python3", ["-c", script])
+        #expect(status == 0, "\(script)")
+    }
+
+    /// Waits for a signal that no event of a watched directory stands for.
+    func wait(for signal: WatchSignal) {
+        said.wait { $0.signals.contains(signal) ? () : nil }
+    }
+}

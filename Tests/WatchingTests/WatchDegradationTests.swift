@@ -1,0 +1,186 @@
+// What the watcher says and keeps doing when something is missing, full or lost.
+
+import Kernel
+import Testing
+import Tracking
+import Watching
+
+struct WatchDegradationTests {
+    /// 20,000 new files while nobody reads the queue, which holds 16,384 events.
+    @Test func overflowIsSaidOnceAndWatchingRecovers() throws {
+        let live = try LiveWatch()
+        live.isHeld.withLock { $0 = true }
+        try live.tree.file("first")
+        try live.python(
+            "for i in range(20000): os.close(os.open('f%d' % i, os.O_CREAT | os.O_WRONLY))",
+            "os.makedirs('lost/deep')")
+        live.isHeld.withLock { $0 = false }
+        try live.settle()
+        #expect(live.watcher.statistics().overflows >= 1)
+        #expect(live.signals.filter { $0 == .overflow }.count == Int(live.watcher.statistics().overflows))
+        live.wait(for: .ready)
+        live.forget()
+        // Its creation was among what was lost.
+        try live.tree.file("lost/deep/file")
+        try live.settle()
+        #expect(live.names("lost/deep/file"))
+        #expect(live.watcher.statistics().directoriesWatched == 3)
+    }
+
+    @Test func removalsLostInAnOverflowAreForgotten() throws {
+        let live = try LiveWatch(prepare: { try $0.directory("gone/deep") })
+        live.isHeld.withLock { $0 = true }
+        try live.tree.file("first")
+        try live.python("for i in range(20000): os.close(os.open('f%d' % i, os.O_CREAT | os.O_WRONLY))")
+        try live.shell("mv gone $outside/")
+        live.isHeld.withLock { $0 = false }
+        live.wait(for: .ready)
+        try live.settle()
+        #expect(live.watcher.statistics().directoriesWatched == 1)
+    }
+
+    @Test func limitLeavesOutTheDeepestAndNamesThem() throws {
+        let live = try LiveWatch(
+            prepare: { tree in
+                for name in ["a", "b", "c"] { try tree.directory("\(name)/1/2") }
+            }, adjust: { $0.watchLimit = 5 })
+        let statistics = live.watcher.statistics()
+        #expect(statistics.directoriesWatched == 5)
+        // The root, a, b, c and one of the three below them; of the others, only the topmost are known.
+        #expect(statistics.unwatched.count == 3 && statistics.unwatchedCount == 3)
+        #expect(statistics.directoriesWanted == 8)
+        #expect(statistics.unwatched.allSatisfy { $0.reason == .watchLimit && $0.path.isBelow(live.root) })
+        #expect(!statistics.unwatched.contains { $0.path.parent == live.root })
+        try live.tree.file("c/file")
+        try live.settle()
+        #expect(live.names("c/file"), "the others are still watched")
+        // Room becomes free: the next new directory is watched.
+        try live.shell("rm -r a b; mkdir d")
+        try live.settle()
+        #expect(live.watcher.statistics().unwatchedCount < 3)
+        live.forget()
+        try live.tree.file("d/file")
+        try live.settle()
+        #expect(live.names("d/file"))
+    }
+
+    @Test func listOfTheUnwatchedIsBounded() throws {
+        let live = try LiveWatch(
+            prepare: { tree in for number in 0..<50 { try tree.directory("\(number)") } },
+            adjust: { settings in
+                settings.watchLimit = 1
+                settings.unwatchedListed = 10
+            })
+        #expect(live.watcher.statistics().unwatched.count == 10)
+        #expect(live.watcher.statistics().unwatchedCount == 50)
+    }
+
+    @Test(.enabled(if: ProcessIdentity.uid != 0)) func unreadableDirectoryIsNamed() throws {
+        let live = try LiveWatch(prepare: { tree in
+            try tree.directory("closed/deep")
+            try tree.directory("open")
+        })
+        try live.shell("chmod 0 closed; mkdir -m 0 new; mkdir other")
+        try live.settle()
+        #expect(live.watcher.statistics().unwatched.contains { $0.path == live.path("new") })
+        try live.tree.file("other/file")
+        try live.settle()
+        #expect(live.names("other/file"))
+        try live.shell("chmod 700 closed new")
+    }
+
+    @Test func missingSourceIsUnavailableAndComesBack() throws {
+        let live = try LiveWatch(prepare: { try $0.directory("a") })
+        try live.shell("mv root away", in: live.base)
+        live.wait(for: .unavailable(live.root))
+        #expect(live.changes.allSatisfy { $0.path == live.root && $0.scope == .entry }, "not a deletion")
+        try live.shell("mkdir root", in: live.base)
+        live.wait(for: .returned(live.root))
+        #expect(live.watcher.statistics().directoriesWatched == 1)
+        live.forget()
+        try live.tree.file("new")
+        try live.settle()
+        #expect(live.names("new"))
+    }
+
+    /// While a process has its working directory in it, a removed root reports nothing; its parent does.
+    @Test func sourceRecreatedWhileHeldOpenIsWatched() throws {
+        let live = try LiveWatch()
+        let held = try Descriptor.open(live.root, [.read, .directory])
+        try live.shell("rm -r root; mkdir root", in: live.base)
+        live.wait(for: .returned(live.root))
+        live.forget()
+        try live.tree.file("new")
+        try live.settle()
+        #expect(live.names("new"))
+        try held.close()
+    }
+
+    @Test func sourceThatIsMissingAtTheStartIsWatchedWhenItComes() throws {
+        let live = try LiveWatch(starts: false)
+        try live.shell("rm -r root", in: live.base)
+        try live.watcher.start()
+        live.wait(for: .ready)
+        #expect(live.signals.contains(.unavailable(live.root)))
+        #expect(live.watcher.statistics().directoriesWatched == 0)
+        try live.root.makeDirectories(mode: 0o755)
+        live.wait(for: .returned(live.root))
+        try live.tree.file("new")
+        try live.settle()
+        #expect(live.names("new"))
+    }
+
+    @Test(.enabled(if: canMount)) func mountOverADirectoryIsSaidAndNotWatched() throws {
+        let live = try LiveWatch(prepare: { try $0.directory("point/under") })
+        try live.shell("mount -t tmpfs none point; mkdir point/above")
+        live.wait(for: .mountsChanged([live.path("point")]))
+        try live.settle()
+        #expect(live.watcher.statistics().directoriesWatched == 1, "another device, and the boundary says stay")
+        live.forget()
+        try live.shell("umount point")
+        live.wait(for: .mountsChanged([live.path("point")]))
+        try live.settle()
+        #expect(!live.covers("point/under"), "an unmount is not a change of the source")
+        try live.tree.file("point/under/file")
+        try live.settle()
+        #expect(live.names("point/under/file"))
+    }
+
+    @Test(.enabled(if: canMount)) func sourceThatIsUnmountedIsUnavailable() throws {
+        let live = try LiveWatch(starts: false)
+        try live.shell("mount -t tmpfs none root; mkdir root/a", in: live.base)
+        try live.watcher.start()
+        live.wait(for: .ready)
+        live.forget()
+        try live.shell("umount root", in: live.base)
+        live.wait(for: .unavailable(live.root))
+        #expect(live.changes.isEmpty)
+    }
+
+    @Test(.enabled(if: canMount)) func directoryBelowABindMountIsNamedAsAliased() throws {
+        let live = try LiveWatch(prepare: { tree in
+            try tree.directory("true/deep")
+            try tree.directory("alias")
+        })
+        try live.shell("mount --bind true alias")
+        live.wait(for: .mountsChanged([live.path("alias")]))
+        try live.settle()
+        let unwatched = live.watcher.statistics().unwatched
+        #expect(unwatched.map(\.path) == [live.path("alias")])
+        #expect(unwatched.map(\.reason) == [.aliased])
+        try live.tree.file("true/deep/file")
+        try live.settle()
+        #expect(live.names("true/deep/file"))
+        try live.shell("umount alias")
+    }
+
+    /// Tried with a mount of its own, which a container may forbid even to root.
+    static let canMount: Bool = {
+        guard let place = Path("/tmp/watching-tests-mount-\(ProcessIdentity.pid)"), (try? place.makeDirectories(mode: 0o700)) != nil
+        else { return false }
+        let script = "mount -t tmpfs none '\(place.text)' && umount '\(place.text)'"
+        let status = try? ProcessIdentity.run("sh", ["-c", script], output: .discarded)
+        _ = try? ProcessIdentity.run("rmdir", [place.text])
+        return status == 0
+    }()
+}
