@@ -28,6 +28,7 @@ let modules: [Target] = [
         name: "Tracking",
         dependencies: ["Kernel", .product(name: "HeapModule", package: "swift-collections")]),
     .target(name: "Watching", dependencies: ["Kernel", "Tracking"]),
+    .target(name: "Scheduling", dependencies: ["Kernel"]),
 ]
 
 let tests: [Target] = [
@@ -39,6 +40,7 @@ let tests: [Target] = [
     .testTarget(name: "CatalogingTests", dependencies: ["Kernel", "Encrypting", "Archiving", "Storing", "Cataloging"]),
     .testTarget(name: "TrackingTests", dependencies: ["Kernel", "Tracking"]),
     .testTarget(name: "WatchingTests", dependencies: ["Kernel", "Tracking", "Watching"]),
+    .testTarget(name: "SchedulingTests", dependencies: ["Kernel", "Scheduling"]),
 ]
 
 let package = Package(
