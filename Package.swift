@@ -29,6 +29,7 @@ let modules: [Target] = [
         dependencies: ["Kernel", .product(name: "HeapModule", package: "swift-collections")]),
     .target(name: "Watching", dependencies: ["Kernel", "Tracking"]),
     .target(name: "Scheduling", dependencies: ["Kernel"]),
+    .target(name: "Scanning", dependencies: ["Kernel", "Encrypting", "Archiving", "Cataloging", "Tracking"]),
 ]
 
 let tests: [Target] = [
@@ -41,6 +42,7 @@ let tests: [Target] = [
     .testTarget(name: "TrackingTests", dependencies: ["Kernel", "Tracking"]),
     .testTarget(name: "WatchingTests", dependencies: ["Kernel", "Tracking", "Watching"]),
     .testTarget(name: "SchedulingTests", dependencies: ["Kernel", "Scheduling"]),
+    .testTarget(name: "ScanningTests", dependencies: ["Kernel", "Encrypting", "Archiving", "Storing", "Cataloging", "Tracking", "Scanning"]),
 ]
 
 let package = Package(

@@ -1,0 +1,152 @@
+// One entry against what is known of it: what it becomes in the plan.
+// In: a name in an open directory, what the newest snapshot knows of it.  Out: an upsert, deletions, a subdirectory to go on with.
+// Invariant: rules come before the status, so that nothing excluded is even looked at.
+
+internal import Cataloging
+internal import Kernel
+
+extension DirectoryComparison {
+
+    /// - Parameter listed: What the directory says it is; nil when that is not known.
+    func examine(
+        _ terminated: UnsafePointer<CChar>, _ name: UnsafeBufferPointer<UInt8>, _ listed: FileKind?,
+        _ known: Known?, _ place: borrowing Place
+    ) throws {
+        setPath(name)
+        // No archive could hold it, nor what lies below it.
+        if path.count > Path.maximumLength {
+            plan.problems.append(ScanProblem(path: place.task.path, errno: .fileNameTooLong, step: .listing))
+            return
+        }
+        if let listed, isExcluded(isDirectory: listed == .directory, place) { return try exclude(known) }
+        let status: FileStatus
+        do throws(Errno) {
+            status = try FileStatus(of: terminated, in: place.descriptor)
+        } catch .noSuchFileOrDirectory {
+            if let known { try delete(known) }
+            return
+        } catch {
+            plan.problems.append(ScanProblem(path: currentPath, errno: error, step: .status))
+            return
+        }
+        if listed != status.kind, isExcluded(isDirectory: status.kind == .directory, place) { return try exclude(known) }
+        if let limit = context.rules.settings.largerThan, status.kind == .file, status.size > limit {
+            plan.counts.tooLarge += 1
+            if let known { try delete(known) }
+            return
+        }
+        var isMountPoint = false
+        if status.kind == .directory, context.rules.settings.oneFileSystem, crossesMount(place.task.status, status) {
+            if let node = known?.node, try hasChildren(node) {
+                plan.unavailable.append(UnavailableSource(path: currentPath, reason: .covered))
+                return
+            }
+            isMountPoint = true
+        }
+        try record(terminated, status, known, place)
+        if status.kind == .directory, !isMountPoint { try descend(status, known, place) }
+    }
+
+    /// Puts the entry into the plan when it differs, and counts it.
+    private func record(
+        _ terminated: UnsafePointer<CChar>, _ status: FileStatus, _ known: Known?, _ place: borrowing Place
+    ) throws {
+        var reading: PlannedEntry.Reading? = status.kind == .file ? .content : .metadataOnly
+        if let known { reading = known.status.reading(status, context.rereading) }
+        guard let reading else { return count(status) }
+        if status.kind == .file, context.rules.settings.defaults, isNoDump(terminated, place) {
+            plan.counts.noDump += 1
+            if let known { try delete(known) }
+            return
+        }
+        count(status)
+        if let node = known?.node, status.kind != .directory { try deleteContent(of: node, at: currentPath) }
+        noteLinks(known, status)
+        plan.upserts.append(PlannedEntry(path: currentPath, status: status, reading: reading))
+    }
+
+    private func descend(_ status: FileStatus, _ known: Known?, _ place: borrowing Place) throws {
+        let path = currentPath
+        var node = known?.node
+        let known = known?.status
+        if node == nil, context.knownSources.contains(where: { $0.isBelow(path) }) {
+            node = try context.state.node(of: path)
+        }
+        // Before, it was on another file system than the directory around it; now it is on the same one.
+        let mayBeUnmounted = known.map {
+            $0.inode != status.inode && $0.device != status.device.combined && $0.device != place.task.known?.device
+                && status.device == place.task.status.device
+        }
+        let isNew = known?.kind != .directory || known?.inode != status.inode
+        if let wanted, !isNew, !wanted(path) { return }
+        subdirectories.append(
+            DirectoryTask(
+                path: path, source: place.task.source, status: status, known: known, node: node,
+                scope: place.scope.entering(path), mayBeUnmounted: mayBeUnmounted ?? false))
+    }
+
+    // MARK: Gone and left out
+
+    private func exclude(_ known: Known?) throws {
+        plan.counts.excluded += 1
+        if let known { try delete(known) }
+    }
+
+    /// Plans the deletion of the entry in hand and of everything known below it.
+    func delete(_ known: Known) throws {
+        let path = currentPath
+        plan.deletions.append(path)
+        if known.status.links > 1, known.status.kind != .directory { links.insert(known.status.inode) }
+        if let node = known.node { try deleteContent(of: node, at: path) }
+    }
+
+    func deleteContent(of node: NodeID, at path: Path, except isKept: (Path) -> Bool = { _ in false }) throws {
+        var pending = [(node, path)]
+        while let (node, path) = pending.popLast() {
+            for child in try context.state.liveChildren(of: node) {
+                let childPath = path.appending(child.name)
+                if isKept(childPath) { continue }
+                plan.deletions.append(childPath)
+                if child.status.links > 1, child.status.kind != .directory { links.insert(child.status.inode) }
+                if let node = child.node { pending.append((node, childPath)) }
+            }
+        }
+    }
+
+    // MARK: Small questions
+
+    private func isExcluded(isDirectory: Bool, _ place: borrowing Place) -> Bool {
+        if place.leavesOutContent, !path[directoryCount...].elementsEqual(ExcludeRules.cacheTagName) { return true }
+        if place.scope.isEmpty { return false }
+        return path.withUnsafeBufferPointer {
+            place.scope.excludes($0, nameStart: directoryCount, isDirectory: isDirectory)
+        }
+    }
+
+    private func isNoDump(_ name: UnsafePointer<CChar>, _ place: borrowing Place) -> Bool {
+        // What cannot be opened is named when it is read.
+        guard let file = try? Descriptor.open(name, in: place.descriptor, [.read, .noFollow, .nonBlocking]) else { return false }
+        return file.inodeFlags() & noDumpFlag != 0
+    }
+
+    func hasChildren(_ node: NodeID) throws -> Bool {
+        try !context.state.liveChildren(of: node).isEmpty
+    }
+
+    private func count(_ status: FileStatus) {
+        plan.counts.entries += 1
+        if status.kind == .file { plan.counts.bytes &+= status.size }
+    }
+
+    private func noteLinks(_ known: Known?, _ status: FileStatus) {
+        if status.kind == .directory { return }
+        if let known = known?.status, known.links > 1, known.kind != .directory { links.insert(known.inode) }
+        if status.links > 1 { links.insert(status.inode) }
+    }
+}
+
+/// True when the two stand on different mounts. Subvolumes of one mount are no boundary.
+private func crossesMount(_ directory: FileStatus, _ entry: FileStatus) -> Bool {
+    if directory.mount != 0, entry.mount != 0 { return directory.mount != entry.mount }
+    return directory.device != entry.device
+}

@@ -1,0 +1,129 @@
+// Where the sources differ from the newest snapshot.
+// In: changed paths, or nothing for all of the sources; the rules; the newest known state.  Out: SnapshotPlan, without content.
+// Invariant: a plan, applied to the known state, gives the state that a walk over the sources finds. A source that is not
+// there, or cannot be read, keeps its last known content.
+// A crash loses nothing: a scan writes nowhere.
+
+internal import Cataloging
+package import Kernel
+package import Tracking
+
+package enum ScanScope: Sendable {
+    /// Everything: also what no watcher saw, and sources that the configuration does not name any more.
+    case whole
+    /// Only where these say. Parent directories and other names of the same files are included.
+    case changes([Change])
+
+    package static func batch(_ batch: DirtyBatch) -> ScanScope { .changes(batch.changes) }
+}
+
+/// Whose content is read again.
+package enum Rereading: Sendable {
+    /// Files whose metadata differ, or cannot tell.
+    case whatDiffers
+    /// Every file that the scan comes by.
+    case everything
+}
+
+package struct Scanner: Sendable {
+    let state: any KnownState
+    let rules: ExcludeRules
+    let rereading: Rereading
+    let workers: Int
+    let priority: ThreadPriority
+
+    /// - Parameters:
+    ///   - rules: Also name the sources: directories, none below another.
+    ///   - workers: Threads that a long scan may use, the caller's included.
+    package init(
+        state: any KnownState, rules: ExcludeRules, rereading: Rereading = .whatDiffers,
+        workers: Int = Machine.processors, priority: ThreadPriority = .background
+    ) {
+        self.state = state
+        self.rules = rules
+        self.rereading = rereading
+        self.workers = max(1, workers)
+        self.priority = priority
+    }
+
+    /// Compares the sources, or the changed parts of them, with the newest known state.
+    ///
+    /// - Parameter isCancelled: Asked once per directory, on several threads.
+    /// - Throws: `ScanCancelled`; what the known state throws. What the file system refuses is in the plan, never thrown.
+    /// - Complexity: Whole: O(entries), about 3 µs each with warm caches. Changes: O(paths × depth), and new subtrees as a whole.
+    package func plan(_ scope: ScanScope, isCancelled: @escaping @Sendable () -> Bool = { false }) throws -> SnapshotPlan {
+        let context = ScanContext(
+            state: state, rules: rules, rereading: rereading, knownSources: try state.liveSources(), isCancelled: isCancelled)
+        var plan: SnapshotPlan
+        switch scope {
+        case .whole: plan = try whole(context)
+        case .changes(let changes): plan = try changed(changes, context)
+        }
+        plan.arrange()
+        return plan
+    }
+
+    private func whole(_ context: ScanContext) throws -> SnapshotPlan {
+        let comparison = DirectoryComparison(context)
+        var tasks: [DirectoryTask] = []
+        for source in rules.sources {
+            if let task = try comparison.open(source: source) { tasks.append(task) }
+        }
+        try deleteFormerSources(comparison)
+        var plan = comparison.plan
+        plan.add(try walk(tasks, context).plan)
+        return plan
+    }
+
+    func walk(_ tasks: [DirectoryTask], _ context: ScanContext) throws -> TreeComparison.Findings {
+        try TreeComparison(context: context, workers: workers, priority: priority).run(tasks)
+    }
+
+    /// A source that was taken out of the configuration leaves the next snapshot.
+    private func deleteFormerSources(_ comparison: DirectoryComparison) throws {
+        let sources = rules.sources
+        for former in comparison.context.knownSources where !sources.contains(where: { former.isAtOrBelow($0) }) {
+            if try state.liveStatus(former) != nil { comparison.plan.deletions.append(former) }
+            guard let node = try state.node(of: former) else { continue }
+            // What lies below a present source is that source's own business; a directory above one is not part of it.
+            try comparison.deleteContent(of: node, at: former, except: { path in sources.contains { path.isAtOrBelow($0) } })
+        }
+    }
+}
+
+extension DirectoryComparison {
+    /// Opens a source and compares its own entry. Nil when it is not available: the plan says so then.
+    func open(source path: Path) throws -> DirectoryTask? {
+        let source: OpenSource
+        do throws(Errno) {
+            source = try OpenSource(path)
+        } catch {
+            let isMissing = error == .noSuchFileOrDirectory || error == .notDirectory
+            plan.unavailable.append(UnavailableSource(path: path, reason: isMissing ? .missing : .unreadable))
+            return nil
+        }
+        let known = try context.state.liveStatus(path)
+        let status = source.status
+        let node = try context.state.node(of: path)
+        // Another directory on another file system, and empty: what was mounted here is not.
+        if let known, known.inode != status.inode, known.device != status.device.combined, let node,
+            isEmpty(source), try hasChildren(node)
+        {
+            plan.unavailable.append(UnavailableSource(path: path, reason: .missing))
+            return nil
+        }
+        plan.counts.entries += 1
+        if known?.matches(status) != true {
+            plan.upserts.append(PlannedEntry(path: path, status: status, reading: .metadataOnly))
+        }
+        return DirectoryTask(
+            path: path, source: source, status: status, known: known, node: node,
+            scope: context.rules.scope(of: path), mayBeUnmounted: false)
+    }
+
+    private func isEmpty(_ source: OpenSource) -> Bool {
+        guard let descriptor = try? source.open(source.path) else { return false }
+        let names = DirectoryNames()
+        return (try? names.read(descriptor)) != nil && names.count == 0
+    }
+}
