@@ -30,6 +30,9 @@ let modules: [Target] = [
     .target(name: "Watching", dependencies: ["Kernel", "Tracking"]),
     .target(name: "Scheduling", dependencies: ["Kernel"]),
     .target(name: "Scanning", dependencies: ["Kernel", "Encrypting", "Archiving", "Cataloging", "Tracking"]),
+    .target(
+        name: "Rotating",
+        dependencies: ["Kernel", "Compressing", "Encrypting", "Archiving", "Storing", "Cataloging"]),
 ]
 
 let tests: [Target] = [
@@ -43,6 +46,7 @@ let tests: [Target] = [
     .testTarget(name: "WatchingTests", dependencies: ["Kernel", "Tracking", "Watching"]),
     .testTarget(name: "SchedulingTests", dependencies: ["Kernel", "Scheduling"]),
     .testTarget(name: "ScanningTests", dependencies: ["Kernel", "Encrypting", "Archiving", "Storing", "Cataloging", "Tracking", "Scanning"]),
+    .testTarget(name: "RotatingTests", dependencies: ["Kernel", "Rotating"]),
 ]
 
 let package = Package(
