@@ -33,6 +33,7 @@ let modules: [Target] = [
     .target(
         name: "Rotating",
         dependencies: ["Kernel", "Compressing", "Encrypting", "Archiving", "Storing", "Cataloging"]),
+    .target(name: "Verifying", dependencies: ["Kernel", "Encrypting", "Archiving", "Storing", "Cataloging"]),
 ]
 
 let tests: [Target] = [
