@@ -34,6 +34,7 @@ let modules: [Target] = [
         name: "Rotating",
         dependencies: ["Kernel", "Compressing", "Encrypting", "Archiving", "Storing", "Cataloging"]),
     .target(name: "Verifying", dependencies: ["Kernel", "Encrypting", "Archiving", "Storing", "Cataloging"]),
+    .target(name: "Restoring", dependencies: ["Kernel", "Compressing", "Encrypting", "Archiving", "Storing", "Cataloging"]),
 ]
 
 let tests: [Target] = [
@@ -48,6 +49,9 @@ let tests: [Target] = [
     .testTarget(name: "SchedulingTests", dependencies: ["Kernel", "Scheduling"]),
     .testTarget(name: "ScanningTests", dependencies: ["Kernel", "Encrypting", "Archiving", "Storing", "Cataloging", "Tracking", "Scanning"]),
     .testTarget(name: "RotatingTests", dependencies: ["Kernel", "Rotating"]),
+    .testTarget(
+        name: "RestoringTests",
+        dependencies: ["Kernel", "Compressing", "Encrypting", "Archiving", "Storing", "Cataloging", "Restoring"]),
 ]
 
 let package = Package(
