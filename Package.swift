@@ -5,6 +5,7 @@ import PackageDescription
 // changed file to a restored one. A module imports only modules above it.
 
 let cLinux: Target.Dependency = "CLinux"
+let log = Target.Dependency.product(name: "Logging", package: "swift-log")
 
 let modules: [Target] = [
     .target(name: "CLinux"),
@@ -35,6 +36,9 @@ let modules: [Target] = [
         dependencies: ["Kernel", "Compressing", "Encrypting", "Archiving", "Storing", "Cataloging"]),
     .target(name: "Verifying", dependencies: ["Kernel", "Encrypting", "Archiving", "Storing", "Cataloging"]),
     .target(name: "Restoring", dependencies: ["Kernel", "Compressing", "Encrypting", "Archiving", "Storing", "Cataloging"]),
+    .target(
+        name: "Controlling",
+        dependencies: ["Kernel", log, .product(name: "Hummingbird", package: "hummingbird")]),
 ]
 
 let tests: [Target] = [
@@ -52,14 +56,17 @@ let tests: [Target] = [
     .testTarget(
         name: "RestoringTests",
         dependencies: ["Kernel", "Compressing", "Encrypting", "Archiving", "Storing", "Cataloging", "Restoring"]),
+    .testTarget(name: "ControllingTests", dependencies: ["Kernel", "Controlling", log]),
 ]
 
 let package = Package(
     name: "auto-backup",
     dependencies: [
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
     ],
     targets: modules + tests
 )

@@ -1,0 +1,17 @@
+// What the control API can ask of a running daemon. The server turns HTTP into these calls and their values into JSON.
+
+/// Every call may throw a `Problem`, which the client gets as it is; another error becomes one with status 500.
+package protocol ControlService: Sendable {
+    func status() async -> StatusReport
+    /// A report now, and one after each change, until the reader goes away.
+    func statusChanges() async -> AsyncStream<StatusReport>
+    func snapshot(_ request: SnapshotRequest) async throws -> SnapshotResponse
+    func verify(_ request: VerifyRequest) async throws -> VerifyResponse
+    func rotate(_ request: RotateRequest) async throws -> RotateResponse
+    func remark(_ request: RemarkRequest) async throws -> MessageResponse
+    func pause(_ request: PauseRequest) async throws -> MessageResponse
+    func resume() async throws -> MessageResponse
+    func reload() async throws -> MessageResponse
+    func changeKeys(_ request: KeyRequest) async throws -> MessageResponse
+    func rebuildCatalog() async throws -> MessageResponse
+}

@@ -1,0 +1,170 @@
+// The bodies of the control API's answers, which `watchctl --json` prints as they are.
+
+/// Something that went wrong with one path while the rest went on.
+package struct PathProblem: Codable, Hashable, Sendable {
+    package var path: String
+    package var reason: String
+
+    package init(path: String, reason: String) {
+        self.path = path
+        self.reason = reason
+    }
+}
+
+package struct SnapshotResponse: Codable, Hashable, Sendable {
+    /// False when nothing had changed, so that none was added, or when it was only asked for.
+    package var taken: Bool
+    /// The snapshot that now holds the state: the new one, or the latest.
+    @Nullable package var number: UInt64?
+    @Nullable package var kind: String?
+    @Nullable package var time: String?
+    package var entriesChanged: UInt64
+    package var bytesAdded: UInt64
+    package var message: String
+    /// Paths whose newest content is not in it.
+    package var problems: [PathProblem]
+
+    package init(
+        taken: Bool, number: UInt64?, kind: String?, time: String?, entriesChanged: UInt64, bytesAdded: UInt64, message: String,
+        problems: [PathProblem]
+    ) {
+        self.taken = taken
+        self.number = number
+        self.kind = kind
+        self.time = time
+        self.entriesChanged = entriesChanged
+        self.bytesAdded = bytesAdded
+        self.message = message
+        self.problems = problems
+    }
+}
+
+/// One element of `snapshots --json`.
+package struct SnapshotListing: Codable, Hashable, Sendable {
+    package var number: UInt64
+    package var kind: String
+    package var time: String
+    package var archives: Int
+    package var entries: UInt64
+    package var entriesChanged: UInt64
+    package var bytesSource: UInt64
+    package var bytesAdded: UInt64
+    package var tags: [String]
+    package var pinned: Bool
+
+    package init(
+        number: UInt64, kind: String, time: String, archives: Int, entries: UInt64, entriesChanged: UInt64, bytesSource: UInt64,
+        bytesAdded: UInt64, tags: [String], pinned: Bool
+    ) {
+        self.number = number
+        self.kind = kind
+        self.time = time
+        self.archives = archives
+        self.entries = entries
+        self.entriesChanged = entriesChanged
+        self.bytesSource = bytesSource
+        self.bytesAdded = bytesAdded
+        self.tags = tags
+        self.pinned = pinned
+    }
+}
+
+/// One element of `rotate --json`.
+package struct RotationVerdict: Codable, Hashable, Sendable {
+    package var number: UInt64
+    package var keep: Bool
+    package var reasons: [String]
+
+    package init(number: UInt64, keep: Bool, reasons: [String]) {
+        self.number = number
+        self.keep = keep
+        self.reasons = reasons
+    }
+}
+
+package struct RotateResponse: Codable, Hashable, Sendable {
+    package var snapshots: [RotationVerdict]
+    package var removedArchives: Int
+    package var freedBytes: UInt64
+    /// Why nothing, or not everything, was done; empty otherwise.
+    package var message: String
+
+    package init(snapshots: [RotationVerdict], removedArchives: Int, freedBytes: UInt64, message: String) {
+        self.snapshots = snapshots
+        self.removedArchives = removedArchives
+        self.freedBytes = freedBytes
+        self.message = message
+    }
+}
+
+/// One damaged or missing piece of the repository.
+package struct VerifyFinding: Codable, Hashable, Sendable {
+    package var archive: String
+    @Nullable package var frame: Int?
+    package var reason: String
+    /// What cannot be restored because of it, each with the snapshots that it concerns.
+    package var affected: [AffectedPath]
+
+    package struct AffectedPath: Codable, Hashable, Sendable {
+        package var path: String
+        package var firstSnapshot: UInt64
+        package var lastSnapshot: UInt64
+
+        package init(path: String, firstSnapshot: UInt64, lastSnapshot: UInt64) {
+            self.path = path
+            self.firstSnapshot = firstSnapshot
+            self.lastSnapshot = lastSnapshot
+        }
+    }
+
+    package init(archive: String, frame: Int?, reason: String, affected: [AffectedPath]) {
+        self.archive = archive
+        self.frame = frame
+        self.reason = reason
+        self.affected = affected
+    }
+}
+
+package struct VerifyResponse: Codable, Hashable, Sendable {
+    package var depth: String
+    package var archivesRead: Int
+    package var bytesRead: UInt64
+    package var findings: [VerifyFinding]
+
+    package init(depth: String, archivesRead: Int, bytesRead: UInt64, findings: [VerifyFinding]) {
+        self.depth = depth
+        self.archivesRead = archivesRead
+        self.bytesRead = bytesRead
+        self.findings = findings
+    }
+}
+
+/// The answer of what has nothing more to say.
+package struct MessageResponse: Codable, Hashable, Sendable {
+    package var message: String
+
+    package init(message: String) {
+        self.message = message
+    }
+}
+
+/// RFC 9457, `application/problem+json`.
+package struct Problem: Codable, Error, Hashable, Sendable {
+    package var title: String
+    /// The HTTP status.
+    package var status: Int
+    package var detail: String
+    /// What `watchctl` exits with.
+    package var exitStatus: Int32
+
+    package init(title: String, status: Int, detail: String, exitStatus: Int32) {
+        self.title = title
+        self.status = status
+        self.detail = detail
+        self.exitStatus = exitStatus
+    }
+}
+
+extension Problem: CustomStringConvertible {
+    package var description: String { detail }
+}
