@@ -39,6 +39,15 @@ let modules: [Target] = [
     .target(
         name: "Controlling",
         dependencies: ["Kernel", log, .product(name: "Hummingbird", package: "hummingbird")]),
+    .target(
+        name: "Agent",
+        dependencies: [
+            "Kernel", "Compressing", "Encrypting", "Archiving", "Storing", "Cataloging", "Tracking",
+            "Watching", "Scheduling", "Scanning", "Rotating", "Verifying", "Restoring", "Controlling",
+            log, .product(name: "TOMLKit", package: "TOMLKit"),
+            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+        ]),
 ]
 
 let tests: [Target] = [
@@ -57,6 +66,9 @@ let tests: [Target] = [
         name: "RestoringTests",
         dependencies: ["Kernel", "Compressing", "Encrypting", "Archiving", "Storing", "Cataloging", "Restoring"]),
     .testTarget(name: "ControllingTests", dependencies: ["Kernel", "Controlling", log]),
+    .testTarget(
+        name: "AgentTests",
+        dependencies: ["Kernel", "Compressing", "Scheduling", "Scanning", "Rotating", "Controlling", "Agent"]),
 ]
 
 let package = Package(
@@ -67,6 +79,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: modules + tests
 )

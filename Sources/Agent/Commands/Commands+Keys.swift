@@ -1,0 +1,75 @@
+// The key and its locked copies in the repository.
+
+package import Controlling
+internal import Encrypting
+internal import Kernel
+internal import Storing
+
+/// One passphrase slot.
+package struct KeySlotListing: Codable, Hashable, Sendable {
+    package var key: Int
+    package var slot: Int
+    package var created: String
+}
+
+extension Commands {
+    private var keyFile: Path { installation.configuration.keyFile ?? installation.places.keyFile }
+
+    /// The secret key as in its file.
+    package func keyText() throws -> String { try KeyFile.read(at: keyFile).key.text }
+
+    /// The printable form with its checksum; that it was asked for is remembered.
+    package func keyExport() throws -> String {
+        let session = try openForReading()
+        session.remember { $0.keyExported = true }
+        return KeyText.export(session.key)
+    }
+
+    /// Puts the key of the repository into its file.
+    ///
+    /// - Throws: `EncryptionError` for a typing error or when another key stands there; `StorageError.wrongKey`.
+    package func keyImport(_ text: String) throws {
+        let key = try KeyText.parse(text)
+        _ = try Repository.open(at: installation.configuration.repository).checkKey(key)
+        try KeyFile.write(key, to: keyFile)
+    }
+
+    package func keySlots() throws -> [KeySlotListing] {
+        try Repository.open(at: installation.configuration.repository).slots.map {
+            KeySlotListing(key: $0.key, slot: $0.slot.id, created: $0.slot.slot.created)
+        }
+    }
+
+    /// Adds, removes or changes a passphrase.
+    ///
+    /// - Throws: `EncryptionError.wrongPassphrase`, `AgentError.failed` when there is no such slot; `repository.json` is as before.
+    package func changeKeys(_ request: KeyRequest) throws -> MessageResponse {
+        if let response = try ask({ try $0.post("/v1/keys", request, MessageResponse.self) }) { return response }
+        return try openForWriting().changeKeys(request)
+    }
+}
+
+extension Session {
+    func changeKeys(_ request: KeyRequest) throws -> MessageResponse {
+        try withWriterLock { lock in
+            switch request.action {
+            case .add:
+                let slot = try repository.addSlot(passphrase: request.passphrase, key: key, holding: lock)
+                return MessageResponse(message: "the passphrase opens the repository from now on (slot \(slot))")
+            case .remove:
+                guard let found = repository.slots.first(where: { $0.slot.id == request.slot }) else {
+                    throw AgentError.failed("there is no slot \(request.slot); see: watchctl key list")
+                }
+                try repository.removeSlot(request.slot, ofKey: found.key, holding: lock)
+                return MessageResponse(message: "slot \(request.slot) is removed; its passphrase still opens old copies of repository.json")
+            case .change:
+                let opened = repository.slots.filter { (try? $0.slot.slot.open(passphrase: request.oldPassphrase)) != nil }
+                guard let first = opened.first else { throw EncryptionError(.wrongPassphrase, "the old passphrase opens no slot") }
+                let key = try first.slot.slot.open(passphrase: request.oldPassphrase)
+                let slot = try repository.addSlot(passphrase: request.passphrase, key: key, holding: lock)
+                for old in opened { try repository.removeSlot(old.slot.id, ofKey: old.key, holding: lock) }
+                return MessageResponse(message: "the passphrase is changed (slot \(slot)); the old one still opens old copies of repository.json")
+            }
+        }
+    }
+}

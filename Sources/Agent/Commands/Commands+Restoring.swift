@@ -1,0 +1,150 @@
+// Getting content back: to standard output, into a directory, into a single file.
+
+internal import Archiving
+internal import Cataloging
+internal import Encrypting
+package import Kernel
+package import Restoring
+internal import Storing
+
+package struct RestoreOrder: Sendable {
+    package enum Placing: Sendable {
+        /// Into `restored-<number>` in the working directory.
+        case beside
+        /// Into a directory: each path under its own last name, or with its whole path.
+        case below(Path, fullPaths: Bool)
+        /// Where it was.
+        case inPlace
+    }
+
+    /// None: everything.
+    package var paths: [Path]
+    package var at: Moment
+    package var placing: Placing
+    package var overwrite: RestoreRequest.Overwrite
+    package var isDryRun: Bool
+    package var workingDirectory: Path
+
+    package init(
+        paths: [Path], at: Moment, placing: Placing, overwrite: RestoreRequest.Overwrite, isDryRun: Bool, workingDirectory: Path
+    ) {
+        self.paths = paths
+        self.at = at
+        self.placing = placing
+        self.overwrite = overwrite
+        self.isDryRun = isDryRun
+        self.workingDirectory = workingDirectory
+    }
+}
+
+extension Commands {
+    /// Restores paths, or everything, as they were at a moment.
+    ///
+    /// - Returns: What was restored and where, with everything that was not.
+    /// - Throws: `AgentError.notInSnapshot`, `.noSnapshot`, `.rolledBack`; `Errno` when the target cannot be made.
+    package func restore(
+        _ order: RestoreOrder, progress: @escaping @Sendable (RestoreProgress) -> Void = { _ in },
+        isCancelled: @escaping @Sendable () -> Bool = { false }
+    ) throws -> (report: RestoreReport, target: Path, snapshot: UInt64) {
+        let session = try openForReading()
+        let lock = try session.repository.lockForReading()
+        defer { lock.release() }
+        let number = try session.snapshot(at: order.at).number
+        for path in order.paths where try session.catalog.children(of: path, at: number).isEmpty {
+            guard try session.catalog.entry(path, at: number) != nil else { throw AgentError.notInSnapshot(path: "\(path)", number: number) }
+        }
+        let (target, selections) = try order.resolve(number)
+        let request = RestoreRequest(
+            snapshot: number, selections: selections, target: target, overwrite: order.overwrite, isDryRun: order.isDryRun)
+        let restorer = try Restorer(
+            request, catalog: session.catalog, shelf: session.shelf(), keys: session.keys, progress: progress, isCancelled: isCancelled)
+        let report = try restorer.run()
+        if isCancelled() { throw AgentError.interrupted }
+        return (report, target, number)
+    }
+
+    /// Writes a file's content to `output`. Holes come as zeros.
+    ///
+    /// - Throws: `AgentError.notInSnapshot`, `ArchiveError` when content is damaged: what was written before it is right.
+    package func cat(_ path: Path, at moment: Moment, to output: borrowing Descriptor) throws {
+        let session = try openForReading()
+        let lock = try session.repository.lockForReading()
+        defer { lock.release() }
+        let number = try session.snapshot(at: moment).number
+        guard let entry = try session.catalog.entry(path, at: number) else { throw AgentError.notInSnapshot(path: "\(path)", number: number) }
+        guard entry.kind == .file else { throw AgentError.failed("\(path) is not a file") }
+        var content = try ContentReader(catalog: session.catalog, shelf: session.shelf(), keys: session.keys)
+        try content.forEachPiece(of: entry) { try output.write($0) }
+    }
+}
+
+extension Session {
+    /// Opens the archives that a restore needs, each once.
+    func shelf() throws -> ArchiveShelf {
+        let names = Dictionary(try catalog.archives().map { ($0.archive.name.number, $0.archive.name) }, uniquingKeysWith: { $1 })
+        return ArchiveShelf { number in
+            guard let name = names[number] else {
+                throw StorageError(.missing, "archive \(number) is missing", at: self.repository.path)
+            }
+            return try self.reader(of: name)
+        }
+    }
+}
+
+extension RestoreOrder {
+    /// Where each path goes. Paths of one restore must not lie below one another, nor end under one name.
+    fileprivate func resolve(_ number: UInt64) throws -> (target: Path, selections: [RestoreRequest.Selection]) {
+        let roots = paths.isEmpty ? [Path.root] : paths
+        let target: Path
+        var keepsWholePaths = paths.isEmpty
+        switch placing {
+        case .beside: target = workingDirectory.appending("restored-\(number)".utf8)
+        case .inPlace:
+            target = .root
+            keepsWholePaths = true
+        case .below(let directory, let fullPaths):
+            target = directory
+            keepsWholePaths = keepsWholePaths || fullPaths
+        }
+        var selections: [RestoreRequest.Selection] = []
+        for path in roots {
+            let place = keepsWholePaths || path.isRoot ? path : Path(unchecked: Array(path.name))
+            if let other = selections.first(where: { $0.place == place || $0.path.isAtOrBelow(path) || path.isAtOrBelow($0.path) }) {
+                throw AgentError.usage("\(other.path) and \(path) would be restored to the same place; use --full-paths, or two restores")
+            }
+            selections.append(.init(path: path, place: place))
+        }
+        return (target, selections)
+    }
+}
+
+// MARK: Single files
+
+extension Commands {
+    /// Writes a whole snapshot as one file.
+    ///
+    /// - Throws: `AgentError.noSnapshot`; `ExchangeError` when the file exists or cannot be written: nothing is left of it.
+    package func export(
+        at moment: Moment, format: ExportFormat, to file: Path, progress: @escaping @Sendable (RestoreProgress) -> Void = { _ in },
+        isCancelled: @escaping @Sendable () -> Bool = { false }
+    ) throws -> ExportReport {
+        let session = try openForReading()
+        let lock = try session.repository.lockForReading()
+        defer { lock.release() }
+        let number = try session.snapshot(at: moment).number
+        let exporter = SnapshotExporter(catalog: session.catalog, shelf: try session.shelf(), keys: session.keys)
+        let request = ExportRequest(snapshot: number, format: format, key: session.key)
+        return try exporter.export(request, to: file, progress: progress, isCancelled: isCancelled)
+    }
+
+    /// Unpacks a file that `export`, or tar and xz, or Fernet made.
+    package func importArchive(
+        _ file: Path, to target: Path, overwrite: RestoreRequest.Overwrite, progress: @escaping @Sendable (RestoreProgress) -> Void = { _ in },
+        isCancelled: @escaping @Sendable () -> Bool = { false }
+    ) throws -> RestoreReport {
+        let key = try? KeyFile.read(at: installation.configuration.keyFile ?? installation.places.keyFile).key
+        let importer = ArchiveImporter(
+            ImportRequest(file: file, key: key, target: target, overwrite: overwrite), progress: progress, isCancelled: isCancelled)
+        return try importer.run()
+    }
+}

@@ -1,0 +1,230 @@
+// What the loop does when the scheduler says so, and what it tells others of the outcome.
+
+internal import Archiving
+internal import Cataloging
+internal import Controlling
+internal import Kernel
+internal import Logging
+internal import Scanning
+internal import Scheduling
+internal import Storing
+internal import Synchronization
+internal import Tracking
+
+extension AgentLoop {
+    func perform(_ activity: Activity, _ ids: [UInt64]) {
+        let outcome: Outcome
+        switch activity {
+        case .incremental:
+            let (scope, batch) = scope(isRequested: !ids.isEmpty)
+            outcome = snapshot(SnapshotOrder(scope: scope), batch, ids, state: "snapshotting")
+        case .full(let options):
+            let order = SnapshotOrder(
+                scope: .whole, recording: .full, rehash: options.contains(.rehash), standalone: options.contains(.standalone))
+            outcome = snapshot(order, dirty.takeAll(), ids, state: "snapshotting")
+        case .reconcile(let reasons):
+            logger.info("comparing everything", metadata: ["reason": "\(reasons.map(\.rawValue).sorted().joined(separator: ", "))"])
+            outcome = snapshot(SnapshotOrder(scope: .whole), dirty.takeAll(), ids, state: "reconciling")
+            if outcome == .succeeded || outcome == .unchanged {
+                board.noteQuietly { notes in
+                    notes.reconciles += 1
+                    notes.lastReconcile = .now()
+                }
+            }
+        case .rotate: outcome = rotate(ids)
+        case .verify: outcome = verify()
+        }
+        if outcome != .partial { for id in ids { requests[id] = nil } }
+        tell(.finished(outcome))
+        remember()
+        noteSession()
+        board.note { notes in
+            notes.activity = "idle"
+            notes.progress = nil
+        }
+        session?.catalog.releaseMemory()
+        HeapMemory.giveBack()
+    }
+
+    // MARK: Snapshots
+
+    private func snapshot(_ order: SnapshotOrder, _ batch: DirtyBatch, _ ids: [UInt64], state: String) -> Outcome {
+        board.note { notes in
+            notes.activity = state
+            notes.next = nil
+        }
+        do {
+            let outcome = try withSession { session in
+                let board = board
+                let stopping = inbox
+                let pipeline = SnapshotPipeline(
+                    session: session, rules: installation.rules,
+                    progress: { done in board.noteQuietly { $0.progress = done.report } },
+                    isCancelled: { stopping.isStopping.load(ordering: .relaxed) })
+                return try pipeline.run(order)
+            }
+            succeed(outcome, order, ids)
+            return outcome.record == nil ? .unchanged : .succeeded
+        } catch {
+            dirty.giveBack(batch)
+            let isInterrupted = inbox.isStopping.load(ordering: .relaxed)
+            if !isInterrupted { fail("snapshot", error) }
+            for id in ids { answer(id, .failure(ExitStatus.problem(error))) }
+            return isInterrupted ? .abandoned : .failed
+        }
+    }
+
+    private func succeed(_ outcome: SnapshotOutcome, _ order: SnapshotOrder, _ ids: [UInt64]) {
+        dirty.add(outcome.unsettled.map { Change(path: $0, scope: .entry) })
+        if let record = outcome.record {
+            logger.info(
+                "snapshot", metadata: [
+                    "number": "\(record.number)", "kind": "\(outcome.kind?.text ?? "")", "changed": "\(record.statistics.entriesChanged)",
+                    "added": "\(record.statistics.bytesAdded)",
+                ])
+        }
+        for problem in outcome.problems { logger.warning("not backed up", metadata: ["path": "\(problem.path)", "reason": "\(problem.reason)"]) }
+        let looksEverywhere = order.looksEverywhere
+        let sources = configuration.sources
+        // Settled paths alone prove something only where all is watched and nothing else is pending.
+        let isConfirmed = outcome.unavailable.isEmpty && outcome.problems.isEmpty
+            && (looksEverywhere || board.isComplete && isWatchedWhole && dirty.summary().count == 0)
+        board.noteQuietly { notes in
+            notes.reasons["snapshot"] = nil
+            notes.reasons["session"] = nil
+            if isConfirmed { notes.confirmed = outcome.time }
+            if looksEverywhere {
+                notes.isComplete = outcome.unavailable.isEmpty
+                let reasons = outcome.reasons(sources: sources)
+                notes.reasons["sources"] = reasons.isEmpty ? nil : reasons
+            } else if let unread = outcome.unreadReason {
+                // What else is wrong stays known until everything is looked at again.
+                notes.reasons["sources", default: []].removeAll { $0.code == unread.code }
+                notes.reasons["sources", default: []].append(unread)
+            }
+        }
+        if isConfirmed { session?.remember { $0.confirmed = outcome.time.milliseconds } }
+        for id in ids {
+            guard case .snapshot(let request, let reply) = requests[id] else { continue }
+            do {
+                let response = try withSession { try $0.response(to: request, outcome) }
+                reply?.give(.success(response))
+            } catch {
+                reply?.give(.failure(ExitStatus.problem(error)))
+            }
+        }
+    }
+
+    // MARK: Rotation and verification
+
+    private func rotate(_ ids: [UInt64]) -> Outcome {
+        board.note { $0.activity = "rotating" }
+        do {
+            let (slice, isFinished) = try withSession { session in
+                try RotationRun(session: session, isCancelled: { self.mustYield }).run()
+            }
+            var response = slice
+            response.removedArchives += rotated.archives
+            response.freedBytes += rotated.bytes
+            board.noteQuietly { $0.reasons["rotation"] = nil }
+            if response.removedArchives > 0 {
+                logger.info("rotated", metadata: ["removed": "\(response.removedArchives)", "freed": "\(response.freedBytes)"])
+            }
+            rotated = isFinished ? (0, 0) : (response.removedArchives, response.freedBytes)
+            if !isFinished { return .partial }
+            for id in ids { if case .rotate(let reply) = requests[id] { reply.give(.success(response)) } }
+            return .succeeded
+        } catch {
+            fail("rotation", error)
+            for id in ids { if case .rotate(let reply) = requests[id] { reply.give(.failure(ExitStatus.problem(error))) } }
+            return .failed
+        }
+    }
+
+    /// One day's share of a verification that covers everything within four weeks.
+    private func verify() -> Outcome {
+        board.note { $0.activity = "verifying" }
+        let share = verificationLeft ?? 1.0 / 28
+        do {
+            let (response, done) = try withSession { session in
+                try VerificationRun(session: session, isCancelled: { self.mustYield }).run(VerifyRequest(depth: .sample, share: share))
+            }
+            // It could be carried out; what it found is remembered apart from that.
+            board.noteQuietly { $0.reasons["verification"] = nil }
+            log(response.findings)
+            if mustYield, done < share {
+                verificationLeft = share - done
+                return .partial
+            }
+            verificationLeft = nil
+            return .succeeded
+        } catch {
+            fail("verification", error)
+            return .failed
+        }
+    }
+
+    /// Something more urgent than rotation and verification is ready, or the daemon is to end.
+    private var mustYield: Bool {
+        if inbox.isStopping.load(ordering: .relaxed) || !inbox.isEmpty { return true }
+        let pending = dirty.summary()
+        tell(.dirty(count: pending.count, nextDue: pending.nextDue))
+        return scheduler.wantsTurn(at: .now())
+    }
+
+    private func log(_ findings: [VerifyFinding]) {
+        if findings.isEmpty { return }
+        let places = findings.prefix(3).map { "\($0.archive)\($0.frame.map { ", frame \($0)" } ?? ""): \($0.reason)" }.joined(separator: "; ")
+        // The status shows what is remembered of it, for as long as it is so.
+        logger.critical("the repository is damaged", metadata: ["findings": "\(places)"])
+    }
+
+    // MARK: Outcomes
+
+    private func answer(_ id: UInt64, _ result: Result<SnapshotResponse, any Error>) {
+        if case .snapshot(_, let reply) = requests[id] { reply?.give(result) }
+    }
+
+    /// Says what failed in the log and the status, once for each cause.
+    func fail(_ activity: String, _ error: any Error) {
+        let reason = FailureReason.of(error, activity: activity, configuration: configuration)
+        logger.error("\(activity) failed", metadata: ["error": "\(error)"])
+        board.noteQuietly { $0.reasons[activity] = [reason] }
+    }
+}
+
+extension SnapshotProgress {
+    fileprivate var report: StatusReport.Progress {
+        .init(filesDone: filesDone, filesTotal: filesTotal, bytesDone: bytesDone, bytesTotal: bytesTotal)
+    }
+}
+
+extension SnapshotOutcome {
+    /// Paths that could not be looked at or read.
+    var unreadReason: StatusReason? {
+        problems.first.map { first in
+            StatusReason(
+                "source-unreadable", .degraded, "\(problems.count) paths are not backed up, for example \(first.path): \(first.reason)",
+                remedy: "make them readable, or exclude them")
+        }
+    }
+
+    /// What a look at everything found wrong with the sources.
+    func reasons(sources: [Path]) -> [StatusReason] {
+        var result: [StatusReason] = []
+        for problem in unavailable {
+            let isAll = unavailable.count >= sources.count && problem.reason != .covered
+            result.append(
+                StatusReason(
+                    problem.reason.rawValue, isAll ? .unprotected : .degraded,
+                    "\(problem.path) \(problem.reason.text); its last known content stays in the snapshots",
+                    remedy: "mount or restore it, or take it out of the configuration"))
+        }
+        if let unreadReason { result.append(unreadReason) }
+        if entriesSeen == 0 && unavailable.isEmpty {
+            result.append(
+                StatusReason("nothing-to-back-up", .unprotected, "the sources hold nothing, or everything is excluded", remedy: "watchctl config show"))
+        }
+        return result
+    }
+}

@@ -1,0 +1,139 @@
+// The loop's opened repository: taken when it can be had, given up when it is gone, and what is remembered of the schedule.
+
+internal import Archiving
+internal import Cataloging
+internal import Controlling
+internal import Kernel
+internal import Logging
+internal import Scheduling
+internal import Storing
+
+extension AgentLoop {
+    /// Runs `body` with the repository, and opens it first when that was not possible before.
+    ///
+    /// - Throws: What opening says, or `body`. When the repository is gone it is opened anew the next time.
+    func withSession<Result>(_ body: (Session) throws -> Result) throws -> Result {
+        let session = try self.session ?? Session(configuration, at: installation.places, for: .writing)
+        if self.session == nil {
+            self.session = session
+            noteSession()
+        }
+        do {
+            return try body(session)
+        } catch let error as StorageError where error.code == .notThere || error.code == .missing {
+            self.session = nil
+            throw error
+        } catch let error as CatalogError {
+            // The archives are the truth: a catalog that is damaged or gone is made anew when it is opened again.
+            logger.error("the catalog failed and is opened anew", metadata: ["error": "\(error)"])
+            try? session.catalog.close()
+            self.session = nil
+            throw error
+        }
+    }
+
+    /// Brings the status up to date with the repository.
+    func noteSession() {
+        guard let session else { return }
+        do {
+            let newest = try session.catalog.newest()
+            let totals = try session.catalog.totals()
+            let record = session.record
+            let history = damageOfHistory(session)
+            let isKept = record.keyExported || !session.repository.slots.isEmpty
+            board.noteQuietly { notes in
+                notes.repositoryID = "\(session.repository.id)"
+                notes.latest = newest.map {
+                    .init(
+                        number: $0.number, kind: $0.kind.text, time: Timestamp(milliseconds: $0.time),
+                        entriesChanged: $0.record.statistics.entriesChanged, bytesAdded: $0.record.statistics.bytesAdded)
+                }
+                notes.latestFull = totals.latestFull.map { .init(number: $0.number, time: Timestamp(milliseconds: $0.time).iso8601) }
+                notes.snapshots = totals.snapshots
+                notes.archives = totals.archives
+                notes.bytes = totals.bytes
+                notes.lastVerified = record.lastVerify.map { Timestamp(milliseconds: $0) }
+                notes.confirmed = notes.confirmed ?? record.confirmed.map { Timestamp(milliseconds: $0) }
+                notes.keyIsKept = isKept
+                notes.keyIsReadableByOthers = session.keyIsReadableByOthers
+                notes.reasons["session"] = nil
+                notes.reasons["history"] = history
+            }
+        } catch {
+            fail("session", error)
+        }
+    }
+
+    /// Archives that are gone or could not be used, as far as it shows without reading them.
+    private func damageOfHistory(_ session: Session) -> [StatusReason]? {
+        // Read anew: a verification in another thread or process may have found something.
+        let record = LocalRecord.load(from: installation.places.anchorFile, repository: "\(session.repository.id)")
+        let refused = record.unusable.merging(record.damaged) { refused, _ in refused }
+        let known = refused.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" } + record.lost.map { "\($0) is missing" }
+        guard let first = known.first else { return nil }
+        return [
+            StatusReason(
+                "repository-damaged", .degraded, "\(known.count) archives are damaged or missing, for example \(first)",
+                remedy: "watchctl verify --data names all that is affected")
+        ]
+    }
+
+    /// What the scheduler must know after a restart.
+    func remember() {
+        let state = scheduler.state
+        session?.remember { record in
+            record.lastFull = state.lastFull?.milliseconds ?? record.lastFull
+            record.lastReconcile = state.lastReconcile?.milliseconds ?? record.lastReconcile
+            record.lastVerify = state.lastVerify?.milliseconds ?? record.lastVerify
+            record.lastRotate = state.lastRotate?.milliseconds ?? record.lastRotate
+        }
+    }
+
+    /// The latest successes as this machine remembers them; of the full snapshot also as the repository tells.
+    static func scheduleState(_ session: Session?) -> ScheduleState {
+        guard let session else { return ScheduleState() }
+        let record = session.record
+        let full = (try? session.catalog.totals())?.latestFull?.time
+        func moment(_ milliseconds: Int64?) -> Timestamp? { milliseconds.map { Timestamp(milliseconds: $0) } }
+        return ScheduleState(
+            lastFull: full == nil ? nil : moment(max(full ?? 0, record.lastFull ?? 0)), lastReconcile: moment(record.lastReconcile),
+            lastVerify: moment(record.lastVerify), lastRotate: moment(record.lastRotate))
+    }
+
+    /// Reads the configuration again. A bad file keeps the old one running, and the status says so.
+    func reload() throws -> MessageResponse {
+        do {
+            let fresh = try Installation.load(configurationFile: installation.places.configurationFile)
+            guard fresh.configuration.repository == configuration.repository, fresh.places == installation.places else {
+                throw AgentError.failed("the repository or the state directory was changed; that needs: watchctl restart")
+            }
+            let isSame = fresh.configuration == configuration
+            let watchesDiffer = fresh.configuration.sources != configuration.sources || fresh.configuration.exclude != configuration.exclude
+                || fresh.configuration.watch != configuration.watch
+            installation = fresh
+            // The session keeps the key and the repository; it is opened anew with the new settings.
+            session = nil
+            dirty.replace(settings: fresh.configuration.dirtySettings)
+            tell(.reconfigured(fresh.configuration.schedule))
+            board.note { notes in
+                notes.configuration = fresh.configuration
+                notes.reasons["configuration"] = nil
+            }
+            if watchesDiffer {
+                startWatching()
+                tell(.reconcileNeeded(.excludesChanged))
+            }
+            logger.info("configuration reloaded")
+            return MessageResponse(message: isSame ? "the configuration has not changed" : "the configuration was reloaded")
+        } catch {
+            logger.error("the configuration stays as it was", metadata: ["error": "\(error)"])
+            board.note { notes in
+                notes.reasons["configuration"] = [
+                    StatusReason(
+                        "configuration-invalid", .degraded, "the old configuration is still in force: \(error)", remedy: "watchctl config check")
+                ]
+            }
+            throw error
+        }
+    }
+}

@@ -1,0 +1,105 @@
+// The loop's side of the watcher: starting it, hearing its signals, asking it to catch up.
+
+internal import Controlling
+internal import Kernel
+internal import Logging
+internal import Scanning
+internal import Scheduling
+internal import Tracking
+internal import Watching
+
+extension AgentLoop {
+    /// Makes a new watcher; the one before ends. Its `ready` begins the comparison of everything.
+    func startWatching() {
+        watcher?.stop()
+        watcher = nil
+        isWatching = false
+        hasOverflowed = false
+        watcherNumber += 1
+        let number = watcherNumber
+        board.noteQuietly { $0.isComplete = false }
+        let rules = installation.rules
+        let dirty = dirty
+        let inbox = inbox
+        let settings = WatchSettings(
+            privateDirectory: installation.places.cookieDirectory, reserveWatches: configuration.watch.reserve,
+            fileSystems: configuration.exclude.oneFileSystem ? .stay : .cross)
+        do {
+            let watcher = try InotifyWatcher(
+                settings: settings, sources: configuration.sources,
+                isExcluded: { path, kind in rules.verdict(for: path, kind: kind).isExcluded },
+                sink: { dirty.add($0) }, signal: { inbox.put(.signal($0, number)) })
+            try watcher.start()
+            self.watcher = watcher
+            board.note { notes in
+                notes.watcher = watcher
+                notes.reasons["watch"] = nil
+            }
+        } catch {
+            // Without watches the intervals remain: slower, and said.
+            logger.error("watching is not possible", metadata: ["error": "\(error)"])
+            board.note { notes in
+                notes.watcher = nil
+                notes.reasons["watch"] = [
+                    StatusReason(
+                        "watch-limit", .degraded, "\(error); until then everything is only compared at intervals",
+                        remedy: "echo fs.inotify.max_user_instances=512 | sudo tee /etc/sysctl.d/60-auto-backup.conf && sudo sysctl --system")
+                ]
+            }
+            isWatching = true
+            tell(.started)
+        }
+    }
+
+    /// All directories that should be watched are.
+    var isWatchedWhole: Bool { watcher.map { $0.statistics().unwatchedCount == 0 } ?? false }
+
+    func take(_ signal: WatchSignal) {
+        if signal != .ready { board.noteQuietly { $0.isComplete = false } }
+        switch signal {
+        case .ready:
+            if !isWatching {
+                isWatching = true
+                tell(.started)
+            } else if hasOverflowed {
+                tell(.reconcileNeeded(.overflow))
+            }
+            hasOverflowed = false
+        case .overflow:
+            logger.warning("the kernel's queue of events overflowed; everything is compared again")
+            hasOverflowed = true
+        case .unavailable(let path):
+            logger.warning("a source cannot be watched", metadata: ["path": "\(path)"])
+            // The comparison says what is wrong with it, and records no deletion.
+            tell(.reconcileNeeded(.remount))
+        case .returned: tell(.reconcileNeeded(.sourceReturned))
+        case .mountsChanged: tell(.reconcileNeeded(.remount))
+        case .failed(let errno):
+            logger.error("watching ended", metadata: ["error": "\(errno)"])
+            startWatching()
+        }
+    }
+
+    /// Where an incremental has to look so that everything written before now is in it.
+    ///
+    /// - Parameter isRequested: A person waits for it: the watcher is asked to catch up first, and nothing rests.
+    func scope(isRequested: Bool) -> (ScanScope, DirtyBatch) {
+        guard isRequested else {
+            let batch = dirty.takeSettled()
+            return (.batch(batch), batch)
+        }
+        var isCaughtUp = false
+        do {
+            try watcher?.synchronize(timeout: .seconds(30))
+            isCaughtUp = isWatchedWhole
+        } catch {
+            logger.warning("the watcher did not catch up; everything is compared", metadata: ["error": "\(error)"])
+        }
+        let batch = dirty.takeAll()
+        // An overflow in the meantime arrives as a message: it counts as well.
+        let hasLost = !inbox.isEmpty || hasOverflowed
+        // What could not be looked at last time is looked at again, so that the answer names it.
+        let isWhole = !isCaughtUp || hasLost || !board.isComplete
+        return (isWhole ? .whole : .batch(batch), batch)
+    }
+}

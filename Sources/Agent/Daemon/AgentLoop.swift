@@ -1,0 +1,207 @@
+// The daemon's heart: hears events, asks the scheduler, and does what it says, one activity at a time.
+// In: messages, settled changes, the passing of time.  Out: snapshots, reconciles, rotations, verifications; the status.
+// Invariant: only this thread writes to the repository. It runs at background priority; the watcher never waits for it.
+// A crash loses the dirty set, which the reconcile at the next start finds again.
+
+internal import Archiving
+internal import Cataloging
+internal import Controlling
+internal import Encrypting
+internal import Kernel
+internal import Logging
+internal import Scanning
+internal import Scheduling
+internal import Storing
+internal import Synchronization
+internal import Tracking
+internal import Watching
+
+final class AgentLoop {
+    let inbox: Inbox
+    let board: StatusBoard
+    let dirty: DirtyBox
+    let clock: AlarmClock
+    let logger: Logger
+    var installation: Installation
+    var session: Session?
+    var watcher: (any Watcher)?
+    var scheduler: Scheduler
+    /// The watcher has said that it stands; nothing is compared before.
+    var isWatching = false
+    /// Events were lost: reconcile once the watcher stands again.
+    var hasOverflowed = false
+    /// Requests under way, by the scheduler's number.
+    var requests: [UInt64: PendingRequest] = [:]
+    var lastRequest: UInt64 = 0
+    /// What the scheduler decided last.
+    var decision = Decision.wait(Wait(until: nil, reason: .changes, next: nil))
+    /// Messages from before the watcher stood.
+    private var early: [LoopMessage] = []
+    /// What the slices of a rotation have removed so far.
+    var rotated: (archives: Int, bytes: UInt64) = (0, 0)
+    /// Counts watchers: what an earlier one still says does not concern the present one.
+    var watcherNumber: UInt64 = 0
+    /// What is left of a sliced verification, 0...1.
+    var verificationLeft: Double?
+
+    enum PendingRequest {
+        case snapshot(SnapshotRequest, Reply<SnapshotResponse>?)
+        case rotate(Reply<RotateResponse>)
+    }
+
+    init(
+        installation: Installation, session: Session?, inbox: Inbox, board: StatusBoard, dirty: DirtyBox, clock: AlarmClock, logger: Logger
+    ) {
+        self.installation = installation
+        self.session = session
+        self.inbox = inbox
+        self.board = board
+        self.dirty = dirty
+        self.clock = clock
+        self.logger = logger
+        scheduler = Scheduler(settings: installation.configuration.schedule, state: AgentLoop.scheduleState(session))
+    }
+
+    var instants: Instants { Instants(boot: .now(), wall: .now()) }
+    var configuration: Configuration { installation.configuration }
+
+    /// Runs until it is told to stop.
+    func run() {
+        noteSession()
+        board.note { _ in }
+        startWatching()
+        while !inbox.isStopping.load(ordering: .relaxed) {
+            for message in inbox.takeAll() { take(message) }
+            // Before the watcher stands nothing is begun that it should see the end of.
+            guard isWatching else {
+                wait(until: nil, knowing: dirty.summary().nextDue)
+                continue
+            }
+            // Taking one may begin a new watcher, and the others wait for that one.
+            let before = early
+            early = []
+            for message in before { take(message) }
+            guard isWatching else { continue }
+            let pending = dirty.summary()
+            tell(.dirty(count: pending.count, nextDue: pending.nextDue))
+            switch decision {
+            case .start(let activity, let ids):
+                decision = .wait(Wait(until: nil, reason: .running, next: activity.kind))
+                perform(activity, ids)
+            case .wait(let wait):
+                board.note { $0.next = wait.report }
+                self.wait(until: wait.until, knowing: pending.nextDue)
+            }
+        }
+        watcher?.stop()
+        refuseAll()
+        board.note { $0.activity = "idle" }
+        board.writeFile(isRunning: false)
+    }
+
+    /// Tells the scheduler, and keeps what it decides. A beginning stands until it is carried out.
+    func tell(_ event: Event) {
+        let next = scheduler.handle(event, at: instants)
+        if case .start = decision {} else { decision = next }
+        let isPaused = scheduler.state.pause != nil
+        board.noteQuietly { $0.isPaused = isPaused }
+    }
+
+    private func wait(until instant: BootInstant?, knowing known: BootInstant?) {
+        guard inbox.isEmpty, dirty.beginWaiting(knowing: known) else { return }
+        defer { dirty.endWaiting() }
+        do {
+            try clock.wait(until: instant)
+        } catch {
+            logger.error("cannot wait", metadata: ["error": "\(error)"])
+            inbox.put(.stop)
+        }
+    }
+
+    private func take(_ message: LoopMessage) {
+        if !isWatching {
+            guard case .signal(let signal, let number) = message else { return early.append(message) }
+            if number == watcherNumber { take(signal) }
+            return
+        }
+        switch message {
+        case .snapshot(let request, let reply): enqueue(.snapshot(request, reply), request.wish)
+        case .rotate(let reply): enqueue(.rotate(reply), .rotate)
+        case .remark(let request, let reply):
+            let result = Result { try withSession { try $0.remark(request) } }
+            noteSession()
+            reply.give(result)
+        case .rebuildCatalog(let reply):
+            reply.give(
+                Result {
+                    let gaps: [CatalogIngest.Gap]
+                    do {
+                        gaps = try withSession { try $0.rebuildCatalog() }
+                    } catch {
+                        // Half a catalog is not worked with: it is gone on with when the session is opened anew.
+                        session = nil
+                        throw error
+                    }
+                    noteSession()
+                    return try CatalogIngest.answer(gaps, snapshots: try withSession { try $0.catalog.totals().snapshots })
+                })
+        case .keys(let request, let reply):
+            let result = Result { try withSession { try $0.changeKeys(request) } }
+            noteSession()
+            reply.give(result)
+        case .pause(let duration):
+            tell(.paused(duration))
+            board.noteQuietly { $0.pauseRequest = nil }
+        case .resume:
+            tell(.resumed)
+            board.noteQuietly { $0.pauseRequest = nil }
+        case .reload(let reply): reply.give(Result { try reload() })
+        case .signal(let signal, let number): if number == watcherNumber { take(signal) }
+        case .stop: break
+        }
+        board.note { _ in }
+    }
+
+    private func enqueue(_ request: PendingRequest, _ wish: Request.Wish) {
+        lastRequest += 1
+        requests[lastRequest] = request
+        tell(.requested(Request(id: lastRequest, wish: wish)))
+    }
+
+    /// At the end, whoever still waits is told.
+    private func refuseAll() {
+        let problem = Inbox.closing
+        for request in requests.values {
+            switch request {
+            case .snapshot(_, let reply): reply?.give(.failure(problem))
+            case .rotate(let reply): reply.give(.failure(problem))
+            }
+        }
+        for message in early + inbox.close() {
+            switch message {
+            case .snapshot(_, let reply): reply?.give(.failure(problem))
+            case .rotate(let reply): reply.give(.failure(problem))
+            case .remark(_, let reply), .keys(_, let reply), .rebuildCatalog(let reply), .reload(let reply): reply.give(.failure(problem))
+            case .pause, .resume, .signal, .stop: break
+            }
+        }
+    }
+}
+
+extension SnapshotRequest {
+    fileprivate var wish: Request.Wish {
+        guard full || rehash || standalone else { return .snapshot }
+        var options: FullOptions = []
+        if rehash { options.insert(.rehash) }
+        if standalone { options.insert(.standalone) }
+        return .full(options)
+    }
+}
+
+extension Wait {
+    fileprivate var report: StatusReport.Next? {
+        guard let next else { return nil }
+        let due = until.map { Timestamp.now().adding($0 - .now()).iso8601 }
+        return StatusReport.Next(action: next.rawValue, due: due, waitingFor: reason.rawValue)
+    }
+}

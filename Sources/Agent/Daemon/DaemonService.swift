@@ -1,0 +1,83 @@
+// The control API's calls, handed to the loop or answered from what the board knows.
+
+internal import Controlling
+internal import Kernel
+internal import Synchronization
+
+struct DaemonService: ControlService {
+    let inbox: Inbox
+    let board: StatusBoard
+    let configurationFile: Path
+
+    func status() async -> StatusReport { board.report() }
+
+    func statusChanges() async -> AsyncStream<StatusReport> { board.changes() }
+
+    func snapshot(_ request: SnapshotRequest) async throws -> SnapshotResponse {
+        guard request.wait else {
+            inbox.put(.snapshot(request, nil))
+            return SnapshotResponse(
+                taken: false, number: nil, kind: nil, time: nil, entriesChanged: 0, bytesAdded: 0, message: "the snapshot is asked for", problems: [])
+        }
+        return try await inbox.ask { .snapshot(request, $0) }
+    }
+
+    /// Reads only, so it runs beside the loop: snapshots go on.
+    func verify(_ request: VerifyRequest) async throws -> VerifyResponse {
+        let inbox = inbox
+        let file = configurationFile
+        return try await onThread("verify") {
+            let installation = try Installation.load(configurationFile: file)
+            if request.depth == .digests {
+                return try VerificationRun.digests(installation, isCancelled: { inbox.isStopping.load(ordering: .relaxed) })
+            }
+            let session = try Session(installation.configuration, at: installation.places, for: .reading)
+            return try VerificationRun(session: session, isCancelled: { inbox.isStopping.load(ordering: .relaxed) }).run(request).response
+        }
+    }
+
+    func rotate(_ request: RotateRequest) async throws -> RotateResponse {
+        guard request.dryRun else { return try await inbox.ask { .rotate($0) } }
+        let file = configurationFile
+        return try await onThread("plan") {
+            let installation = try Installation.load(configurationFile: file)
+            let session = try Session(installation.configuration, at: installation.places, for: .reading)
+            return try RotationRun(session: session).plan().response
+        }
+    }
+
+    func remark(_ request: RemarkRequest) async throws -> MessageResponse { try await inbox.ask { .remark(request, $0) } }
+
+    func pause(_ request: PauseRequest) async throws -> MessageResponse {
+        if let seconds = request.seconds, !(0...31_536_000).contains(seconds) { throw ExitStatus.problem(AgentError.usage("a pause lasts up to a year")) }
+        board.note { $0.pauseRequest = true }
+        inbox.put(.pause(request.seconds.map { .milliseconds(Int64($0 * 1000)) }))
+        let span = request.seconds.map { " for \(DurationText.rough(.milliseconds(Int64($0 * 1000))))" } ?? " until: watchctl resume"
+        return MessageResponse(message: "backing up is paused\(span); changes are noted")
+    }
+
+    func resume() async throws -> MessageResponse {
+        board.note { $0.pauseRequest = false }
+        inbox.put(.resume)
+        return MessageResponse(message: "backing up goes on")
+    }
+
+    func reload() async throws -> MessageResponse { try await inbox.ask { .reload($0) } }
+
+    func changeKeys(_ request: KeyRequest) async throws -> MessageResponse { try await inbox.ask { .keys(request, $0) } }
+
+    func rebuildCatalog() async throws -> MessageResponse { try await inbox.ask { .rebuildCatalog($0) } }
+}
+
+/// Runs blocking work on a thread of its own, so that the pool of tasks stays free.
+private func onThread<Value: Sendable>(_ name: String, _ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+    try await withCheckedThrowingContinuation { continuation in
+        do {
+            _ = try Thread(name: name, priority: .background) {
+                continuation.resume(with: Result { try body() }.mapError(ExitStatus.problem))
+            }
+        } catch {
+            continuation.resume(throwing: error)
+        }
+    }
+}

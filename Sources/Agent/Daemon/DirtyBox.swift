@@ -1,0 +1,68 @@
+// The dirty set between the watcher's threads, which fill it, and the agent's loop, which empties it.
+// Invariant: the lock is held for the length of one insertion or one taking, never while a file is touched.
+
+internal import Kernel
+internal import Synchronization
+internal import Tracking
+
+final class DirtyBox: Sendable {
+    private struct State: Sendable {
+        var set: DirtySet
+        /// The earliest due instant that the loop has reckoned with; nil when it knows of nothing pending.
+        var known: BootInstant?
+        var isWaiting = false
+    }
+
+    private let state: Mutex<State>
+    private let clock: AlarmClock
+
+    init(settings: DirtySetSettings, clock: AlarmClock) {
+        state = Mutex(State(set: DirtySet(settings: settings)))
+        self.clock = clock
+    }
+
+    /// From the watcher's threads. Wakes the loop only when something is due earlier than all that it knows of.
+    func add(_ changes: [Change]) {
+        let now = BootInstant.now()
+        let mustRing = state.withLock { state in
+            for change in changes { state.set.add(change, at: now) }
+            guard state.isWaiting, let due = state.set.nextDue() else { return false }
+            return state.known.map { due < $0 } ?? true
+        }
+        if mustRing { clock.ring() }
+    }
+
+    /// What the scheduler wants to know, and what wakes the loop from now on.
+    func summary() -> (count: Int, nextDue: BootInstant?, oldest: BootInstant?) {
+        state.withLock { ($0.set.count, $0.set.nextDue(), $0.set.oldest) }
+    }
+
+    /// The loop begins to wait, having reckoned with `known`. False when something is due earlier by now: it must not wait then.
+    func beginWaiting(knowing known: BootInstant?) -> Bool {
+        state.withLock { state in
+            if let due = state.set.nextDue(), known.map({ due < $0 }) ?? true { return false }
+            state.known = known
+            state.isWaiting = true
+            return true
+        }
+    }
+
+    func endWaiting() {
+        state.withLock { $0.isWaiting = false }
+    }
+
+    func takeSettled() -> DirtyBatch { state.withLock { $0.set.takeSettled(at: .now()) } }
+
+    func takeAll() -> DirtyBatch { state.withLock { $0.set.takeAll() } }
+
+    func giveBack(_ batch: DirtyBatch) { state.withLock { $0.set.giveBack(batch) } }
+
+    /// Begins anew with other settings; what was pending is kept.
+    func replace(settings: DirtySetSettings) {
+        state.withLock { state in
+            let pending = state.set.takeAll()
+            state.set = DirtySet(settings: settings)
+            state.set.giveBack(pending)
+        }
+    }
+}

@@ -1,0 +1,97 @@
+// What other threads ask of the agent's loop, and how they get their answer.
+
+internal import Controlling
+internal import Kernel
+internal import Scheduling
+internal import Synchronization
+internal import Watching
+
+/// An answer that a waiting caller gets once.
+final class Reply<Value: Sendable>: Sendable {
+    private let continuation: CheckedContinuation<Value, any Error>
+
+    init(_ continuation: CheckedContinuation<Value, any Error>) {
+        self.continuation = continuation
+    }
+
+    func give(_ result: Result<Value, any Error>) {
+        continuation.resume(with: result)
+    }
+}
+
+enum LoopMessage: Sendable {
+    case snapshot(SnapshotRequest, Reply<SnapshotResponse>?)
+    case rotate(Reply<RotateResponse>)
+    case remark(RemarkRequest, Reply<MessageResponse>)
+    case keys(KeyRequest, Reply<MessageResponse>)
+    case rebuildCatalog(Reply<MessageResponse>)
+    case pause(Duration?)
+    case resume
+    case reload(Reply<MessageResponse>)
+    /// Of the watcher with this number.
+    case signal(WatchSignal, UInt64)
+    case stop
+}
+
+final class Inbox: Sendable {
+    private struct State: Sendable {
+        var messages: [LoopMessage] = []
+        var isClosed = false
+    }
+
+    private let state = Mutex(State())
+    private let clock: AlarmClock
+    /// Set once: work that is under way gives up.
+    let isStopping = Atomic(false)
+
+    init(clock: AlarmClock) {
+        self.clock = clock
+    }
+
+    /// - Returns: False when the loop has ended: nobody will take the message.
+    @discardableResult
+    func put(_ message: LoopMessage) -> Bool {
+        if case .stop = message { isStopping.store(true, ordering: .relaxed) }
+        let isTaken = state.withLock { state in
+            if !state.isClosed { state.messages.append(message) }
+            return !state.isClosed
+        }
+        clock.ring()
+        return isTaken
+    }
+
+    func takeAll() -> [LoopMessage] {
+        state.withLock { state in
+            defer { state.messages.removeAll() }
+            return state.messages
+        }
+    }
+
+    /// Takes the last messages; from now on none are accepted.
+    func close() -> [LoopMessage] {
+        state.withLock { state in
+            state.isClosed = true
+            defer { state.messages.removeAll() }
+            return state.messages
+        }
+    }
+
+    var isEmpty: Bool { state.withLock { $0.messages.isEmpty } }
+
+    static let closing = Problem(
+        title: "Stopping", status: 503, detail: "the daemon is stopping; nothing was done", exitStatus: ExitStatus.failed)
+
+    /// Puts a message that is answered, and waits for the answer.
+    ///
+    /// - Throws: `Problem` with the exit status that the command would have without a daemon.
+    func ask<Value: Sendable>(_ message: (Reply<Value>) -> LoopMessage) async throws -> Value {
+        do {
+            return try await withCheckedThrowingContinuation { continuation in
+                let reply = Reply<Value>(continuation)
+                if !put(message(reply)) { reply.give(.failure(Inbox.closing)) }
+            }
+        } catch {
+            throw ExitStatus.problem(error)
+        }
+    }
+}

@@ -1,0 +1,154 @@
+// What the daemon's threads know of its state, in one place; status requests read it without waiting for any work.
+// In: notes of the loop.  Out: StatusFacts; `status.json`, and a report for each listener, after every change.
+
+internal import Archiving
+internal import Cataloging
+internal import Controlling
+internal import Kernel
+internal import Synchronization
+internal import Watching
+
+final class StatusBoard: Sendable {
+    struct Notes: Sendable {
+        var configuration: Configuration
+        var places: Places
+        var started = Timestamp.now()
+        var activity = "idle"
+        var progress: StatusReport.Progress?
+        var next: StatusReport.Next?
+        var isPaused = false
+        /// What was asked for and the loop has not heard yet.
+        var pauseRequest: Bool?
+        /// By code: an activity that succeeds takes back what its failure said.
+        var reasons: [String: [StatusReason]] = [:]
+        var latest: StatusFacts.LatestSnapshot?
+        var latestFull: StatusReport.LatestFull?
+        var repositoryID: String?
+        var snapshots = 0
+        var archives = 0
+        var bytes: UInt64 = 0
+        var lastVerified: Timestamp?
+        var confirmed: Timestamp?
+        var reconciles: UInt64 = 0
+        var lastReconcile: Timestamp?
+        /// The last scan found nothing that it could not look at, and nothing has been lost since.
+        var isComplete = false
+        var keyIsKept = false
+        var keyIsReadableByOthers = false
+        var watcher: (any Watcher)?
+    }
+
+    private let notes: Mutex<Notes>
+    private let dirty: DirtyBox
+    private let listeners = Mutex<[UInt64: AsyncStream<StatusReport>.Continuation]>([:])
+    private let nextListener = Atomic<UInt64>(0)
+
+    init(configuration: Configuration, places: Places, dirty: DirtyBox) {
+        notes = Mutex(Notes(configuration: configuration, places: places))
+        self.dirty = dirty
+    }
+
+    /// Changes the notes, and tells everyone who listens.
+    func note(_ change: (inout Notes) -> Void) {
+        notes.withLock { change(&$0) }
+        publish()
+    }
+
+    /// Changes the notes without telling: for progress, which changes many times a second.
+    func noteQuietly(_ change: (inout Notes) -> Void) {
+        notes.withLock { change(&$0) }
+    }
+
+    /// The last look at everything found nothing that it could not look at.
+    var isComplete: Bool { notes.withLock { $0.isComplete && $0.reasons["sources"] == nil } }
+
+    func report() -> StatusReport { facts(isRunning: true).report() }
+
+    /// Writes `status.json` for the time when no daemon answers.
+    func writeFile(isRunning: Bool = true) {
+        let file = notes.withLock { $0.places.statusFile }
+        guard let bytes = try? ControlJSON.encode(facts(isRunning: isRunning).report(), pretty: true) else { return }
+        try? file.replaceFile(with: bytes + [UInt8(ascii: "\n")], mode: 0o600, .atomic)
+    }
+
+    func changes() -> AsyncStream<StatusReport> {
+        let id = nextListener.add(1, ordering: .relaxed).newValue
+        let (stream, continuation) = AsyncStream.makeStream(of: StatusReport.self, bufferingPolicy: .bufferingNewest(1))
+        continuation.onTermination = { [weak self] _ in _ = self?.listeners.withLock { $0.removeValue(forKey: id) } }
+        listeners.withLock { $0[id] = continuation }
+        continuation.yield(report())
+        return stream
+    }
+
+    func endListening() {
+        let all = listeners.withLock { listeners in
+            defer { listeners.removeAll() }
+            return Array(listeners.values)
+        }
+        for listener in all { listener.finish() }
+    }
+
+    private func publish() {
+        writeFile()
+        let all = listeners.withLock { Array($0.values) }
+        if all.isEmpty { return }
+        let report = report()
+        for listener in all { listener.yield(report) }
+    }
+
+    private func facts(isRunning: Bool) -> StatusFacts {
+        let notes = notes.withLock { $0 }
+        let pending = dirty.summary()
+        let isPaused = notes.pauseRequest ?? notes.isPaused
+        let now = Timestamp.now()
+        let watch = watchReport(notes)
+        let daemon = StatusReport.Daemon(
+            running: isRunning, pid: isRunning ? ProcessIdentity.pid : nil, version: AgentVersion.text,
+            started: notes.started.iso8601)
+        var repository = StatusReport.Repository(
+            path: "\(notes.configuration.repository)", id: notes.repositoryID, snapshots: notes.snapshots, archives: notes.archives,
+            bytes: notes.bytes, freeBytes: nil, lastVerified: notes.lastVerified?.iso8601)
+        repository.freeBytes = try? FileSystemStatus(at: notes.configuration.repository).freeBytes
+        var facts = StatusFacts(
+            now: now, daemon: daemon, sources: notes.configuration.sources, watch: watch,
+            activity: .init(state: isPaused && notes.activity == "idle" ? "paused" : notes.activity, progress: notes.progress, next: notes.next),
+            repository: repository, keyIsKept: notes.keyIsKept, keyFile: notes.configuration.keyFile ?? notes.places.keyFile)
+        facts.reasons = notes.reasons.values.flatMap { $0 }
+        facts.latest = notes.latest
+        facts.latestFull = notes.latestFull
+        facts.pendingPaths = pending.count
+        facts.oldestPending = pending.oldest.map { .now() - $0 }
+        facts.isPaused = isPaused
+        facts.keyIsReadableByOthers = notes.keyIsReadableByOthers
+        // While nothing is pending and everything is watched, the present is in the latest snapshot.
+        let isCurrent = isRunning && pending.count == 0 && notes.isComplete && ["idle", "verifying", "rotating"].contains(notes.activity)
+            && watch.directoriesWatched == watch.directoriesWanted && watch.directoriesWatched > 0
+        facts.confirmed = isCurrent && notes.latest != nil ? now : notes.confirmed
+        return facts
+    }
+
+    private func watchReport(_ notes: Notes) -> StatusReport.Watch {
+        let statistics = notes.watcher?.statistics()
+        return StatusReport.Watch(
+            backend: statistics?.backend ?? "none", directoriesWatched: statistics?.directoriesWatched ?? 0,
+            directoriesWanted: statistics?.directoriesWanted ?? 0, events: statistics?.events ?? 0, overflows: statistics?.overflows ?? 0,
+            reconciles: notes.reconciles, lastReconcile: notes.lastReconcile?.iso8601,
+            unwatched: (statistics?.unwatched ?? []).prefix(100).map { .init(path: "\($0.path)", reason: $0.reason.text) })
+    }
+}
+
+extension UnwatchedReason {
+    /// For a person.
+    fileprivate var text: String {
+        switch self {
+        case .watchLimit: "the limit of watches is reached"
+        case .foreignChanges: "a network or FUSE file system, where others can change files unseen"
+        case .aliased: "the same directory is watched under another path"
+        case .unreadable(let errno): "it cannot be read: \(errno)"
+        }
+    }
+}
+
+package enum AgentVersion {
+    package static let text = "1.0.0"
+}

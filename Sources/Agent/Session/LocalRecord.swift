@@ -1,0 +1,52 @@
+// What only this machine knows, and what no restore needs: which snapshot was seen last (so that a repository that
+// went back in time is noticed), when what was last done, whether the key was ever exported.
+// Kept outside the catalog, for the catalog may be thrown away at any time.
+// A crash leaves the old file or the new one. It is not fsynced: after a power cut it may be a little older, which weakens a guard
+// and loses nothing.
+
+internal import Controlling
+package import Kernel
+
+package struct LocalRecord: Codable, Hashable, Sendable {
+    package var schema = 1
+    /// The repository that the rest is about.
+    package var repository: String
+    /// The highest snapshot number ever given: none below it is given again.
+    package var highestSnapshot: UInt64 = 0
+    /// A repository whose newest snapshot is older went back in time. Below the highest only when a person has made peace with that.
+    package var expectedSnapshot: UInt64 = 0
+    package var highestArchive: UInt64 = 0
+    /// Milliseconds since 1970.
+    package var lastReconcile: Int64?
+    package var lastFull: Int64?
+    package var lastVerify: Int64?
+    package var lastRotate: Int64?
+    /// The latest moment at which all that stood in the sources was known to be in a snapshot.
+    package var confirmed: Int64?
+    package var keyExported = false
+    /// The next snapshot is a full one, whatever is asked for.
+    package var mustBeFull = false
+    /// Archives that were there and are gone, by name, though nothing replaced them.
+    package var lost: [String] = []
+    /// Archives that are there and could not be used, by name, with the reason.
+    package var unusable: [String: String] = [:]
+    /// Archives that verification found damaged, with the reason, until they are gone or found sound.
+    package var damaged: [String: String] = [:]
+
+    package init(repository: String) {
+        self.repository = repository
+    }
+
+    /// Reads it; one that is missing, unreadable or about another repository begins anew.
+    package static func load(from file: Path, repository: String) -> LocalRecord {
+        guard let bytes = try? file.readFile(limit: 1 << 20), let record = try? ControlJSON.decode(LocalRecord.self, from: bytes),
+            record.repository == repository
+        else { return LocalRecord(repository: repository) }
+        return record
+    }
+
+    package func save(to file: Path) throws(Errno) {
+        let bytes = (try? ControlJSON.encode(self, pretty: true)) ?? []
+        try file.replaceFile(with: bytes + [UInt8(ascii: "\n")], mode: 0o600, .atomic)
+    }
+}

@@ -1,0 +1,75 @@
+// Pins and tags: remarks about snapshots, kept in archives of kind `record`, each of which holds all that are valid after it.
+
+internal import Archiving
+internal import Cataloging
+package import Controlling
+internal import Kernel
+internal import Scanning
+internal import Storing
+
+extension Session {
+    /// Adds or removes a pin or tag, and makes it durable.
+    ///
+    /// - Throws: `AgentError.noSnapshot`; `StorageError`: the remarks are as before.
+    package func remark(_ request: RemarkRequest) throws -> MessageResponse {
+        guard let row = try catalog.snapshot(request.snapshot) else { throw AgentError.noSnapshot("\(request.snapshot)") }
+        let text = Array(request.text.utf8)
+        let number = request.snapshot
+        switch request.action {
+        case .pin:
+            if row.isPinned { return MessageResponse(message: "snapshot \(number) is pinned already") }
+            try write { $0.append(Remark(kind: .pin, snapshot: number, text: text)) }
+            return MessageResponse(message: "snapshot \(number) is pinned: rotation keeps it")
+        case .unpin:
+            guard row.isPinned else { return MessageResponse(message: "snapshot \(number) is not pinned") }
+            try write { $0.removeAll { $0.kind == .pin && $0.snapshot == number } }
+            return MessageResponse(message: "snapshot \(number) is not pinned any more")
+        case .tag:
+            if text.isEmpty { throw AgentError.usage("a tag has at least one character") }
+            if row.tags.contains(text) { return MessageResponse(message: "snapshot \(number) has this tag already") }
+            try write { $0.append(Remark(kind: .tag, snapshot: number, text: text)) }
+            return MessageResponse(message: "snapshot \(number) is tagged \(printable(text))")
+        case .untag:
+            try write { $0.removeAll { $0.kind == .tag && $0.snapshot == number && $0.text == text } }
+            return MessageResponse(message: "snapshot \(number) has not that tag any more")
+        }
+    }
+
+    /// Publishes a record archive with the remarks after `change`; then the one before it is superseded and goes.
+    private func write(_ change: (inout [Remark]) -> Void) throws {
+        var remarks: [Remark] = []
+        for row in try catalog.snapshots() {
+            remarks += row.pins.map { Remark(kind: .pin, snapshot: row.number, text: $0) }
+            remarks += row.tags.map { Remark(kind: .tag, snapshot: row.number, text: $0) }
+        }
+        change(&remarks)
+        let older = try catalog.archives().filter { $0.archive.name.kind == .record }.map(\.archive)
+        let pool = try SealingPool(key: key, workers: 1)
+        defer { pool.shutDown() }
+        let writer = try ArchiveWriter(storage: storage, number: try nextArchiveNumber(), repository: repository.id, pool: pool)
+        let published = try writer.finish(
+            kind: .record, time: Timestamp.now().milliseconds, replaces: older.map(\.name.number), recordHead: older.last?.name.digest,
+            remarks: remarks, highestSnapshot: try highestSnapshot())
+        try readBack(published)
+        try catalog.record(archive: published.stored, contents: published.contents)
+        remember { $0.highestArchive = max($0.highestArchive, published.stored.name.number) }
+        try catalog.forget(older.map(\.name.number))
+        for archive in older { try storage.remove(archive.name) }
+    }
+
+    /// What a request for a snapshot is answered, with the tag that it asked for.
+    package func response(to request: SnapshotRequest, _ outcome: SnapshotOutcome) throws -> SnapshotResponse {
+        guard let row = try outcome.record.flatMap({ try catalog.snapshot($0.number) }) ?? catalog.newest() else {
+            throw AgentError.failed(outcome.unavailable.first.map { "\($0.path) \($0.reason.text); there is nothing to take a snapshot of" } ?? "there is nothing to take a snapshot of")
+        }
+        if let tag = request.tag { _ = try remark(RemarkRequest(action: .tag, snapshot: row.number, text: tag)) }
+        let isNew = outcome.record != nil
+        let statistics = row.record.statistics
+        let missing = outcome.unavailable.map { PathProblem(path: "\($0.path)", reason: $0.reason.text + "; its last known content stays") }
+        return SnapshotResponse(
+            taken: isNew, number: row.number, kind: row.kind.text, time: Timestamp(milliseconds: row.time).iso8601,
+            entriesChanged: isNew ? statistics.entriesChanged : 0, bytesAdded: isNew ? statistics.bytesAdded : 0,
+            message: isNew ? "snapshot \(row.number) taken" : "nothing has changed since snapshot \(row.number)",
+            problems: missing + outcome.problems)
+    }
+}

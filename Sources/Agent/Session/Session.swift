@@ -1,0 +1,239 @@
+// One opened installation: its configuration, repository, key and catalog.
+// In: a configuration.  Out: what every activity works with.
+// Invariant: the catalog knows every archive of the repository before anything is asked of it, or another process is just telling it.
+// A crash leaves nothing to clean but temporary archives, which the next writer removes.
+
+internal import Archiving
+package import Cataloging
+package import Encrypting
+internal import Kernel
+package import Storing
+internal import Synchronization
+
+package final class Session: Sendable {
+    package enum Access: Sendable {
+        /// Looks and restores; works beside a writer.
+        case reading
+        /// Takes the writer's lock, or fails with `StorageError.locked`.
+        case writing
+    }
+
+    package let configuration: Configuration
+    package let places: Places
+    package let repository: Repository
+    package let key: SecretKey
+    package let keyIsReadableByOthers: Bool
+    private let writerLock: RepositoryLock?
+    /// A writer holds it: what others have open is not thrown away under them.
+    private let catalogLock: Descriptor
+    private let state: Mutex<State>
+
+    private struct State: Sendable {
+        var catalog: Catalog
+        var record: LocalRecord
+    }
+
+    package var storage: any Storage { repository.storage }
+    package var keys: [SecretKey] { [key] }
+    package var catalog: Catalog { state.withLock { $0.catalog } }
+    package var record: LocalRecord { state.withLock { $0.record } }
+    /// Archives that are there and could not be brought into the catalog.
+    package var gaps: [CatalogIngest.Gap] { record.unusable.sorted { $0.key < $1.key }.map { .init(archive: $0.key, reason: $0.value) } }
+    /// True when this session may change the repository.
+    package var isWriting: Bool { writerLock != nil }
+
+    /// Opens it, brings the catalog up to date, and notices a repository that went back in time.
+    ///
+    /// - Throws: `StorageError` (.notThere, .locked, .wrongKey …), `EncryptionError`, `AgentError.foreignRepository`;
+    ///   nothing is held or changed then.
+    package init(_ configuration: Configuration, at places: Places, for access: Access, checkingOwner: Bool = true) throws {
+        self.configuration = configuration
+        self.places = places
+        repository = try Repository.open(at: configuration.repository)
+        let keyFile = try KeyFile.read(at: configuration.keyFile ?? places.keyFile)
+        key = keyFile.key
+        keyIsReadableByOthers = keyFile.readableByOthers
+        _ = try repository.checkKey(key)
+        let owner = repository.description.owner
+        if checkingOwner, let id = configuration.id, owner.configuration != id {
+            throw AgentError.foreignRepository(configuration.repository, host: owner.host)
+        }
+        try places.stateDirectory.makeDirectories(mode: 0o700)
+        let lock = access == .writing ? try repository.lockForWriting() : nil
+        let catalogLock = try Descriptor.open(places.catalogLock, [.readWrite, .create], mode: 0o600)
+        var mayUpdate = true
+        if access == .writing { try catalogLock.waitForLock(.exclusive) } else { mayUpdate = try catalogLock.tryLock(.exclusive) }
+        if !mayUpdate { mayUpdate = try Session.waitForCatalog(places, catalogLock) }
+        let catalog = try Session.openCatalog(places.catalogFile, repository: repository.id, mayDiscard: mayUpdate)
+        writerLock = lock
+        self.catalogLock = catalogLock
+        let record = LocalRecord.load(from: places.anchorFile, repository: "\(repository.id)")
+        state = Mutex(State(catalog: catalog, record: record))
+        if let lock { _ = try repository.removeLeftovers(holding: lock) }
+        if mayUpdate {
+            _ = try catchUp()
+            // Not the one from above: catching up may have begun a new catalog.
+            let newest = try self.catalog.newest()?.number ?? 0
+            if newest > record.expectedSnapshot {
+                remember { record in
+                    record.expectedSnapshot = newest
+                    record.highestSnapshot = max(record.highestSnapshot, newest)
+                }
+            }
+        }
+        if access == .reading { try self.catalogLock.unlock() }
+    }
+
+    /// Changes what this machine remembers, and makes it durable. A failure to write it is not an error: the memory is
+    /// an additional guard, and the next change writes it again.
+    package func remember(_ change: (inout LocalRecord) -> Void) {
+        state.withLock { state in
+            // Another process of this installation may have remembered something since.
+            state.record = LocalRecord.load(from: places.anchorFile, repository: "\(repository.id)")
+            change(&state.record)
+            try? state.record.save(to: places.anchorFile)
+        }
+    }
+
+    /// Runs `body` with the writer's lock.
+    ///
+    /// - Throws: `StorageError.locked` in a session that only reads.
+    func withWriterLock<Result>(_ body: (RepositoryLock) throws -> Result) throws -> Result {
+        guard let lock = writerLock else {
+            throw StorageError(.locked, "this session only reads", at: repository.path)
+        }
+        return try body(lock)
+    }
+
+    /// The newest snapshot.
+    ///
+    /// - Throws: `AgentError.rolledBack` when a newer one was seen here before, `.noSnapshot` when there is none.
+    package func newestSnapshot() throws -> SnapshotRow {
+        try checkRollback()
+        guard let newest = try catalog.newest() else { throw AgentError.noSnapshot("yet") }
+        return newest
+    }
+
+    /// - Throws: `AgentError.rolledBack` when the repository's newest snapshot is older than the newest that was seen.
+    package func checkRollback() throws {
+        let newest = try catalog.newest()?.number ?? 0
+        let seen = record.expectedSnapshot
+        if newest < seen { throw AgentError.rolledBack(seen: seen, found: newest) }
+    }
+
+    /// Makes peace with a repository that went back in time: what is there now is what there is. The next snapshot is a full one, with a
+    /// number above all that were ever given.
+    package func acceptRollback() throws -> UInt64 {
+        let newest = try catalog.newest()?.number ?? 0
+        remember { record in
+            record.expectedSnapshot = newest
+            record.lost = []
+            record.lastFull = nil
+            record.mustBeFull = true
+        }
+        return newest
+    }
+
+    /// Throws the catalog away and makes it anew from the archives. Nothing of the repository changes.
+    ///
+    /// - Returns: Archives that could not be used.
+    @discardableResult
+    package func rebuildCatalog() throws -> [CatalogIngest.Gap] {
+        try replaceCatalog()
+        return try catchUp()
+    }
+
+    /// Brings the catalog up to date. Until that is done, others who only look are told to wait.
+    private func catchUp() throws -> [CatalogIngest.Gap] {
+        let gaps = try CatalogIngest(session: self).catchUp()
+        try note(gaps)
+        if places.catalogIncomplete.exists { try places.catalogIncomplete.removeFile() }
+        return gaps
+    }
+
+    /// Remembers what could not be used, and forgets what is gone or is used now.
+    private func note(_ gaps: [CatalogIngest.Gap]) throws {
+        if gaps.isEmpty, record.unusable.isEmpty { return }
+        let known = try catalog.archives()
+        let setAside = Set(known.filter { $0.archive.name.kind.isCommit && $0.snapshot == nil }.map(\.archive.name.text))
+        remember { record in
+            record.unusable = record.unusable.filter { setAside.contains($0.key) }
+            for gap in gaps { record.unusable[gap.archive] = gap.reason }
+        }
+    }
+
+    /// Begins an empty catalog in the place of the present one.
+    func replaceCatalog() throws {
+        try catalog.close()
+        try Catalog.discard(at: places.catalogFile)
+        let fresh = try Catalog.open(at: places.catalogFile, repository: repository.id)
+        state.withLock { $0.catalog = fresh }
+    }
+
+    /// Waits a moment for another process that is bringing the catalog up to date.
+    ///
+    /// - Returns: True when this process may do it now.
+    /// - Throws: `AgentError.failed` when it takes longer: half a history would answer with older states.
+    private static func waitForCatalog(_ places: Places, _ lock: borrowing Descriptor) throws -> Bool {
+        let clock = try AlarmClock()
+        for _ in 0..<40 {
+            if !places.catalogIncomplete.exists { return false }
+            // There is no event for the end of another process's work that also a file system without inotify tells.
+            try clock.wait(until: .now() + .milliseconds(50))
+            if try lock.tryLock(.exclusive) { return true }
+        }
+        throw AgentError.failed("the catalog is being made anew from the archives; try again in a while")
+    }
+
+    /// Opens the catalog; one that is damaged, of another version or about another repository is thrown away and begun
+    /// anew, for the archives are the truth.
+    ///
+    /// - Throws: `CatalogError` when another process holds it.
+    private static func openCatalog(_ file: Path, repository: RepositoryID, mayDiscard: Bool) throws -> Catalog {
+        do {
+            return try Catalog.open(at: file, repository: repository)
+        } catch let error as CatalogError where error.needsRebuild && mayDiscard {
+            try Catalog.discard(at: file)
+            return try Catalog.open(at: file, repository: repository)
+        }
+    }
+}
+
+// MARK: Numbers and chains
+
+extension Session {
+    /// Above every number that an archive of this repository ever had, as far as this machine and the archives know.
+    func nextArchiveNumber() throws -> UInt64 {
+        let listed = try storage.list().last?.name.number ?? 0
+        return max(listed, record.highestArchive, try catalog.highestNumbers().archive) + 1
+    }
+
+    /// The highest snapshot number ever given.
+    func highestSnapshot() throws -> UInt64 {
+        max(try catalog.highestNumbers().snapshot, record.highestSnapshot)
+    }
+
+    /// The newest record archive's digest: commits name it, so that no record can be dropped unseen.
+    func recordHead() throws -> Digest? {
+        try storage.list().last { $0.name.kind == .record }?.name.digest
+    }
+
+    /// Reads a new archive back from the disk. One that is not what was written is not left where the next start would believe it.
+    ///
+    /// - Throws: What `PublishedArchive.readBack` throws; the archive is gone then, as far as the disk allows.
+    func readBack(_ archive: PublishedArchive) throws {
+        do {
+            try archive.readBack(from: storage, keys: keys)
+        } catch {
+            try? storage.remove(archive.stored.name)
+            throw error
+        }
+    }
+
+    /// Opens an archive for reading.
+    ///
+    /// - Throws: `StorageError.missing`, or `ArchiveError` when it is damaged or does not belong here.
+    package func reader(of name: ArchiveName) throws -> ArchiveReader {
+        try ArchiveReader(try storage.open(name), name: name, keys: keys, repository: repository.id)
+    }
+}

@@ -1,0 +1,145 @@
+// The archives of one snapshot: chunks that are not stored yet, then the manifest, cut into archives of bounded size.
+// In: chunks as files are read, then manifest records in tree order.  Out: `data` archives as they fill, and one commit.
+// Invariant: a chunk is stored once; the commit is published last, so that before it the snapshot does not exist.
+// A crash leaves whole `data` archives behind, whose chunks the next attempt finds and does not store again.
+
+internal import Archiving
+internal import Cataloging
+internal import Compressing
+internal import Encrypting
+internal import Kernel
+internal import Storing
+
+final class SnapshotArchives {
+    private let session: Session
+    private let pool: SealingPool
+    private let level: CompressionLevel
+    private let isStandalone: Bool
+    private let time: Int64
+    private var nextNumber: UInt64
+    private var writer: ArchiveWriter?
+    private var payload: DataPayload
+    private var manifest = ManifestWriter()
+    private var manifestHasher = SHA256Hasher()
+    /// Stored by this snapshot: the catalog does not know them all yet.
+    private var added: Set<Digest> = []
+    /// False as long as all that the catalog knows is in `added`, as in a first snapshot: it need not be asked then.
+    private var asksCatalog: Bool
+    /// Digests that are held before the catalog is asked instead: about 16 MB of them.
+    private static let addedLimit = 250_000
+    private(set) var published: [PublishedArchive] = []
+    /// Bytes of archives, without the one being written.
+    private var bytesPublished: UInt64 = 0
+
+    /// What one frame holds before it is compressed.
+    static let frameSize = 4 << 20
+
+    /// - Parameter isSmall: A few changes: they are recompressed only when they are merged, so they go to the deep lane at once.
+    init(session: Session, time: Int64, isSmall: Bool, isStandalone: Bool) throws {
+        self.session = session
+        self.time = time
+        self.isStandalone = isStandalone
+        let compression = session.configuration.compression
+        level = isSmall ? compression.deep ?? compression.fast : compression.fast
+        pool = try SealingPool(
+            key: session.key, workers: isSmall ? 1 : Machine.processors, verifies: compression.verifiesWrites,
+            bytesInFlight: Int(clamping: session.configuration.limits.memory / 4))
+        nextNumber = try session.nextArchiveNumber()
+        asksCatalog = try !isStandalone && !session.catalog.archives().isEmpty
+        payload = DataPayload(capacity: isSmall ? 0 : SnapshotArchives.frameSize + (64 << 10))
+    }
+
+    /// Stores a chunk, unless the repository has it.
+    ///
+    /// - Throws: `StorageError`, `CatalogError`: the snapshot cannot be finished then.
+    func store(_ bytes: UnsafeRawBufferPointer, _ digest: Digest, path: Path, chunkOffset: UInt64?, status: FileStatus) throws {
+        if added.contains(digest) { return }
+        if asksCatalog, try session.catalog.isStored(digest) { return }
+        if payload.count > 0, payload.count + bytes.count > SnapshotArchives.frameSize { try flush() }
+        payload.append(
+            bytes, digest: digest, path: path, chunkOffset: chunkOffset, mode: status.mode, modified: status.modified,
+            uid: status.uid, gid: status.gid)
+        added.insert(digest)
+    }
+
+    /// Adds a record of the manifest, in tree order, after all chunks.
+    func add(upsert entry: Entry, previous: [Chunk]?) throws {
+        manifest.add(upsert: entry, previous: previous)
+        if manifest.count >= SnapshotArchives.frameSize { try flushManifest() }
+    }
+
+    func add(deletion path: Path) throws {
+        manifest.add(deletion: path)
+        if manifest.count >= SnapshotArchives.frameSize { try flushManifest() }
+    }
+
+    /// Ends the data of the snapshot; the manifest follows.
+    func endData() throws {
+        if !payload.chunks.isEmpty { try flush() }
+    }
+
+    /// Publishes the commit and reads it back.
+    ///
+    /// - Parameter record: Gets the digest of the whole manifest and the bytes added so far.
+    /// - Throws: Nothing is committed then; `data` archives stay.
+    func commit(
+        kind: ArchiveKind, highestSnapshot: UInt64, record: (_ manifest: Digest, _ bytesAdded: UInt64, _ data: [UInt64]) -> SnapshotRecord
+    ) throws -> PublishedArchive {
+        if manifest.count > 0 { try flushManifest() }
+        let writer = try currentWriter()
+        try writer.settle()
+        let snapshot = record(manifestHasher.finish(), bytesPublished + writer.sizeEstimate, published.map(\.stored.name.number))
+        let commit = try writer.finish(
+            kind: kind, time: time, snapshot: snapshot, recordHead: try session.recordHead(), highestSnapshot: highestSnapshot)
+        self.writer = nil
+        try session.readBack(commit)
+        return commit
+    }
+
+    /// Ends the threads, and throws away what is not published.
+    func close() {
+        writer?.abandon()
+        writer = nil
+        pool.shutDown()
+    }
+
+    private func flush() throws {
+        let writer = try currentWriter()
+        let (bytes, chunks) = payload.take()
+        try writer.appendData(payload: bytes, chunks: chunks, level: level)
+        let isFull = writer.sizeEstimate >= session.configuration.archiveSize
+            || writer.chunkCount >= ArchiveWriter.maximumChunks * 9 / 10
+        if isFull { try finishDataArchive() }
+    }
+
+    private func finishDataArchive() throws {
+        guard let writer else { return }
+        let archive = try writer.finish(kind: .data, time: time, highestSnapshot: session.highestSnapshot())
+        self.writer = nil
+        try session.readBack(archive)
+        try session.catalog.record(archive: archive.stored, contents: archive.contents)
+        session.remember { $0.highestArchive = max($0.highestArchive, archive.stored.name.number) }
+        published.append(archive)
+        bytesPublished += archive.stored.size
+        // The catalog knows them now.
+        if !isStandalone, asksCatalog || added.count > SnapshotArchives.addedLimit {
+            asksCatalog = true
+            added.removeAll(keepingCapacity: true)
+        }
+    }
+
+    private func flushManifest() throws {
+        let frame = manifest.takeFrame()
+        manifestHasher.update(frame)
+        try currentWriter().appendManifest(frame, level: level)
+    }
+
+    private func currentWriter() throws -> ArchiveWriter {
+        if let writer { return writer }
+        let writer = try ArchiveWriter(
+            storage: session.storage, number: nextNumber, repository: session.repository.id, pool: pool)
+        nextNumber += 1
+        self.writer = writer
+        return writer
+    }
+}

@@ -1,0 +1,306 @@
+// The whole way of a snapshot, on one page.
+//
+//   where to look  →  SnapshotPlan      Scanning    what differs from the catalog
+//   the plan       →  entries, chunks   Scanning    files are read, cut and named by their digests
+//   new chunks     →  data frames       Archiving   tar, compressed, encrypted; `data` archives when there are many
+//   entries        →  manifest frames   Archiving   all of them (full), or what differs (incremental)
+//   the archive    →  a published file  Storing     one rename is the commit
+//   the archive    →  the catalog       Cataloging  told last; after a crash it is told at the next start
+//
+// Invariant: every snapshot is complete. A problem with a source file is that file's; a failure of the repository
+// fails the snapshot as a whole, and earlier ones are as they were.
+
+internal import Archiving
+internal import Cataloging
+internal import Controlling
+internal import Encrypting
+internal import Kernel
+package import Scanning
+internal import Storing
+
+package struct SnapshotPipeline {
+    private let session: Session
+    private let rules: ExcludeRules
+    private let progress: (SnapshotProgress) -> Void
+    private let isCancelled: @Sendable () -> Bool
+
+    package init(
+        session: Session, rules: ExcludeRules, progress: @escaping (SnapshotProgress) -> Void = { _ in },
+        isCancelled: @escaping @Sendable () -> Bool = { false }
+    ) {
+        self.session = session
+        self.rules = rules
+        self.progress = progress
+        self.isCancelled = isCancelled
+    }
+
+    /// Takes a snapshot of what differs.
+    ///
+    /// - Returns: Without a record when nothing differs and a full one was not asked for.
+    /// - Throws: `StorageError`, `CatalogError`, `AgentError.interrupted`, `.rolledBack`: no snapshot was added; `data` archives that
+    ///   were finished stay, and the next attempt does not store their content again.
+    package func run(_ order: SnapshotOrder) throws -> SnapshotOutcome {
+        let started = Timestamp.now()
+        var outcome = SnapshotOutcome(time: started)
+        try session.checkRollback()
+        var order = order
+        if session.record.mustBeFull { order.recording = .full }
+        let parent = try session.catalog.newest()
+        let plan = try plan(order, started, &outcome)
+        if plan.isEmpty, order.recording == .incremental || !outcome.unavailable.isEmpty && parent == nil { return outcome }
+
+        let isFull = order.recording == .full || parent == nil
+        let archives = try SnapshotArchives(
+            session: session, time: started.milliseconds, isSmall: plan.isSmall, isStandalone: order.standalone)
+        defer { archives.close() }
+        let changes = try read(plan, started, archives, order, &outcome)
+        if changes.isEmpty, !isFull { return outcome }
+
+        try archives.endData()
+        let statistics = try isFull ? writeWhole(changes, parent, archives) : writeChanges(changes, parent, archives)
+        let number = try session.highestSnapshot() + 1
+        let parentLink = parent.map { SnapshotRecord.Parent(number: $0.number, identity: $0.record.identity) }
+        let commit = try archives.commit(kind: isFull ? .full : .incremental, highestSnapshot: number) { manifest, bytesAdded, data in
+            var statistics = statistics
+            statistics.bytesAdded = bytesAdded
+            return SnapshotRecord(
+                number: number, time: started.milliseconds, host: Array(ProcessIdentity.hostName.utf8),
+                sources: session.configuration.sources,
+                identity: SnapshotRecord.identity(
+                    repository: session.repository.id, number: number, time: started.milliseconds, parent: parentLink?.identity,
+                    manifest: manifest),
+                parent: parentLink, coversFrom: number, dataArchives: data, statistics: statistics, isStandalone: order.standalone)
+        }
+        try record(commit, changes)
+        outcome.record = commit.contents.snapshot
+        outcome.kind = commit.stored.name.kind
+        return outcome
+    }
+
+    private func plan(_ order: SnapshotOrder, _ started: Timestamp, _ outcome: inout SnapshotOutcome) throws -> SnapshotPlan {
+        let rereading: Rereading = order.rehash || order.standalone ? .everything : .whatDiffers
+        let scanner = Scanner(state: session.catalog, rules: rules, rereading: rereading)
+        var plan: SnapshotPlan
+        do {
+            plan = try scanner.plan(order.recording == .full ? .whole : order.scope, isCancelled: isCancelled)
+        } catch is ScanCancelled {
+            throw AgentError.interrupted
+        }
+        if order.looksEverywhere { outcome.healed = try addLost(to: &plan) }
+        outcome.problems = plan.problems.map(PathProblem.init)
+        outcome.unavailable = plan.unavailable
+        outcome.entriesSeen = plan.counts.entries
+        return plan
+    }
+
+    /// Files whose recorded content is in no archive any more, and that still stand in the sources, are read again.
+    private func addLost(to plan: inout SnapshotPlan) throws -> Set<Path> {
+        let lost = try session.catalog.livePathsOfLostChunks()
+        if lost.isEmpty { return [] }
+        let planned = Set(plan.upserts.map(\.path) + plan.deletions)
+        for path in lost where !planned.contains(path) {
+            guard let status = try? FileStatus(of: path), status.kind == .file else { continue }
+            plan.upserts.append(PlannedEntry(path: path, status: status, reading: .content))
+        }
+        plan.upserts.sort { $0.path < $1.path }
+        return Set(lost)
+    }
+
+    private func record(_ commit: PublishedArchive, _ changes: SnapshotChanges) throws {
+        session.remember {
+            $0.highestArchive = max($0.highestArchive, commit.stored.name.number)
+            $0.highestSnapshot = max($0.highestSnapshot, commit.contents.snapshot?.number ?? 0)
+            $0.expectedSnapshot = commit.contents.snapshot?.number ?? $0.expectedSnapshot
+            if commit.stored.name.kind == .full { $0.mustBeFull = false }
+        }
+        let records = changes.records.makeIterator()
+        try session.catalog.record(snapshot: commit.stored, contents: commit.contents, mode: .changes) { records.next() }
+    }
+}
+
+// MARK: Reading
+
+extension SnapshotPipeline {
+    /// Reads what the plan says, types next to each other, and stores the chunks that are new.
+    private func read(
+        _ plan: SnapshotPlan, _ started: Timestamp, _ archives: SnapshotArchives, _ order: SnapshotOrder, _ outcome: inout SnapshotOutcome
+    ) throws -> SnapshotChanges {
+        let catalog = session.catalog
+        let isFirst = try catalog.newest() == nil
+        let reader = FileReader(state: catalog, sources: session.configuration.sources)
+        var entries = [Entry?](repeating: nil, count: plan.upserts.count)
+        var refreshed: [Entry] = []
+        var done = SnapshotProgress(filesTotal: UInt64(plan.upserts.count), bytesTotal: plan.bytesToRead)
+        for index in plan.readingOrder {
+            if isCancelled() { throw AgentError.interrupted }
+            let planned = plan.upserts[index]
+            do {
+                let reading = try reader.read(planned) { bytes, digest, offset in
+                    let isWhole = offset == 0 && UInt64(bytes.count) == planned.status.size
+                    try archives.store(bytes, digest, path: planned.path, chunkOffset: isWhole ? nil : offset, status: planned.status)
+                }
+                let isSame = try reading.isUnchanged || !isFirst && catalog.liveEntry(planned.path).map(reading.entry.isSameState) ?? false
+                if isSame, !outcome.healed.contains(planned.path) {
+                    // Looked different and is not: only what tells the next scan so is kept.
+                    refreshed.append(reading.entry)
+                } else {
+                    entries[index] = reading.entry
+                }
+                if reading.entry.marks.contains(.changedWhileRead) { outcome.unsettled.append(planned.path) }
+            } catch let problem as ScanProblem {
+                if !problem.isVanished { outcome.problems.append(PathProblem(problem)) }
+            }
+            done.filesDone += 1
+            done.bytesDone += planned.bytesToRead
+            progress(done)
+        }
+        outcome.problems += reader.takeProblems().map(PathProblem.init)
+        if !refreshed.isEmpty { try catalog.refresh(refreshed) }
+        return SnapshotChanges(upserts: entries.compactMap { $0 }, deletions: plan.deletions)
+    }
+}
+
+extension PlannedEntry {
+    fileprivate var bytesToRead: UInt64 { status.kind == .file && reading != .metadataOnly ? status.size : 0 }
+
+    /// Files of one type stand together: the part of the name behind the last dot.
+    fileprivate var type: ArraySlice<UInt8> {
+        let name = path.name
+        guard let dot = name.lastIndex(of: UInt8(ascii: ".")), dot > name.startIndex else { return [] }
+        return name[dot...].dropFirst()
+    }
+}
+
+extension SnapshotPlan {
+    fileprivate var bytesToRead: UInt64 { upserts.reduce(0) { $0 &+ $1.bytesToRead } }
+
+    /// Few enough that the deep lane costs no time that anyone would notice.
+    fileprivate var isSmall: Bool { upserts.count < 2000 && bytesToRead < 4 << 20 }
+
+    /// Grouping by type is worth more than the codec (architecture, decision 7). Within a type, the order of the tree.
+    fileprivate var readingOrder: [Int] {
+        let types = upserts.map(\.type)
+        return upserts.indices.sorted { left, right in
+            types[left].lexicographicallyPrecedes(types[right]) || !types[right].lexicographicallyPrecedes(types[left]) && left < right
+        }
+    }
+}
+
+extension PathProblem {
+    init(_ problem: ScanProblem) {
+        self.init(path: "\(problem.path)", reason: "cannot be \(problem.step.rawValue): \(problem.errno)")
+    }
+}
+
+// MARK: Manifests
+
+extension SnapshotPipeline {
+    /// An incremental manifest: the changes alone. The totals follow from the parent's.
+    private func writeChanges(
+        _ changes: SnapshotChanges, _ parent: SnapshotRow?, _ archives: SnapshotArchives
+    ) throws -> SnapshotRecord.Statistics {
+        var statistics = SnapshotRecord.Statistics(
+            entries: parent?.record.statistics.entries ?? 0, bytesSource: parent?.record.statistics.bytesSource ?? 0, entriesChanged: UInt64(changes.count))
+        for record in changes.records {
+            let previous = try session.catalog.liveEntry(record.path)
+            if let previous { statistics.remove(previous) }
+            switch record {
+            case .upsert(let entry):
+                statistics.add(entry)
+                try archives.add(upsert: entry, previous: previous?.content.chunks)
+            case .deletion(let path):
+                try archives.add(deletion: path)
+            }
+        }
+        return statistics
+    }
+
+    /// A full manifest: the parent's state from the catalog, with the changes worked in.
+    private func writeWhole(
+        _ changes: SnapshotChanges, _ parent: SnapshotRow?, _ archives: SnapshotArchives
+    ) throws -> SnapshotRecord.Statistics {
+        var statistics = SnapshotRecord.Statistics(entriesChanged: UInt64(changes.count))
+        let pending = changes.records.makeIterator()
+        var next = pending.next()
+        func write(_ entry: Entry) throws {
+            statistics.add(entry)
+            try archives.add(upsert: entry, previous: nil)
+        }
+        func writePending(upTo path: Path?) throws {
+            while let record = next, path.map({ record.path < $0 }) ?? true {
+                if case .upsert(let entry) = record { try write(entry) }
+                next = pending.next()
+            }
+        }
+        if let parent {
+            try session.catalog.forEachEntry(below: .root, at: parent.number, includingContent: true) { entry in
+                try writePending(upTo: entry.path)
+                if let record = next, record.path == entry.path {
+                    if case .upsert(let changed) = record { try write(changed) }
+                    next = pending.next()
+                } else {
+                    try write(entry)
+                }
+            }
+        }
+        try writePending(upTo: nil)
+        return statistics
+    }
+}
+
+/// What a snapshot changes, both in tree order.
+struct SnapshotChanges {
+    var upserts: [Entry]
+    var deletions: [Path]
+
+    var isEmpty: Bool { upserts.isEmpty && deletions.isEmpty }
+    var count: Int { upserts.count + deletions.count }
+
+    /// All of them in tree order.
+    var records: AnySequence<ManifestRecord> {
+        AnySequence { () -> AnyIterator<ManifestRecord> in
+            var upserts = upserts.makeIterator()
+            var deletions = deletions.makeIterator()
+            var upsert = upserts.next()
+            var deletion = deletions.next()
+            return AnyIterator {
+                if let entry = upsert, deletion.map({ entry.path < $0 }) ?? true {
+                    upsert = upserts.next()
+                    return .upsert(entry)
+                }
+                guard let path = deletion else { return nil }
+                deletion = deletions.next()
+                return .deletion(path)
+            }
+        }
+    }
+}
+
+extension SnapshotRecord.Statistics {
+    fileprivate mutating func add(_ entry: Entry) {
+        entries += 1
+        if entry.kind == .file { bytesSource += entry.size }
+    }
+
+    fileprivate mutating func remove(_ entry: Entry) {
+        entries = entries == 0 ? 0 : entries - 1
+        if entry.kind == .file { bytesSource -= min(bytesSource, entry.size) }
+    }
+}
+
+extension Entry {
+    /// True when a restore of both gives the same. The change time and the marks are not restored; device numbers
+    /// change at every boot.
+    fileprivate func isSameState(as other: Entry) -> Bool {
+        var comparable = self
+        comparable.changed = other.changed
+        comparable.marks = other.marks
+        comparable.device = other.device
+        if kind == .directory {
+            // The number of subdirectories and the size of the list of names are no state of their own.
+            comparable.size = other.size
+            comparable.links = other.links
+        }
+        return comparable == other
+    }
+}

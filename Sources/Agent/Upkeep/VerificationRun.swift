@@ -1,0 +1,98 @@
+// Verifies the repository and remembers what was covered and found.
+// In: how deep.  Out: findings; the catalog knows when each archive was last read whole, the local record what is damaged.
+
+internal import Cataloging
+package import Controlling
+internal import Kernel
+internal import Storing
+internal import Verifying
+
+package struct VerificationRun {
+    private let session: Session
+    private let progress: (_ bytes: UInt64, _ total: UInt64) -> Void
+    private let isCancelled: () -> Bool
+
+    package init(
+        session: Session, progress: @escaping (_ bytes: UInt64, _ total: UInt64) -> Void = { _, _ in }, isCancelled: @escaping () -> Bool = { false }
+    ) {
+        self.session = session
+        self.progress = progress
+        self.isCancelled = isCancelled
+    }
+
+    /// - Returns: The findings, and the share (0...1) of the repository's bytes that was read.
+    /// - Throws: `StorageError`, `CatalogError`. Damage is not thrown.
+    package func run(_ request: VerifyRequest) throws -> (response: VerifyResponse, share: Double) {
+        let lock = try session.repository.lockForReading()
+        defer { lock.release() }
+        let verifier = Verifier(
+            storage: session.storage, keys: session.keys, catalog: session.catalog, repository: session.repository.id,
+            lost: session.record.lost, unusable: session.gaps.map { ($0.archive, $0.reason) }, progress: progress, isCancelled: isCancelled)
+        var report = try verifier.run(request.verifierDepth)
+        do {
+            try session.checkRollback()
+        } catch {
+            report.findings.append(Verifying.VerifyFinding(archive: "", damage: .missing, reason: "\(error)"))
+        }
+        let now = Timestamp.now()
+        try session.catalog.markVerified(report.sound, at: now.milliseconds)
+        let present = Set(try session.storage.list().map(\.name.text))
+        let sound = Set(report.sound)
+        session.remember { record in
+            record.lastVerify = now.milliseconds
+            for finding in report.findings where present.contains(finding.archive) { record.damaged[finding.archive] = finding.reason }
+            record.damaged = record.damaged.filter { name, _ in
+                present.contains(name) && !(ArchiveName(name).map { sound.contains($0.number) } ?? true)
+            }
+        }
+        let total = try session.storage.list().reduce(0) { $0 + $1.size }
+        let share = total == 0 ? 1 : Double(report.bytesRead) / Double(total)
+        return (
+            VerifyResponse(
+                depth: request.depth.rawValue, archivesRead: report.archivesRead, bytesRead: report.bytesRead,
+                findings: report.findings.map(\.response)), share
+        )
+    }
+}
+
+extension VerificationRun {
+    /// Compares the digests of all archives with their names. Needs no key, only the repository.
+    ///
+    /// - Throws: `StorageError` when the repository cannot be listed.
+    package static func digests(
+        _ installation: Installation, progress: (_ bytes: UInt64, _ total: UInt64) -> Void = { _, _ in }, isCancelled: () -> Bool = { false }
+    ) throws -> VerifyResponse {
+        let repository = try Repository.open(at: installation.configuration.repository)
+        let lock = try repository.lockForReading()
+        defer { lock.release() }
+        // The catalog, if there is one, knows what should be there. A broken one is no matter of this check.
+        let catalog = installation.places.catalogFile.exists ? try? Catalog.open(at: installation.places.catalogFile, repository: repository.id) : nil
+        let record = LocalRecord.load(from: installation.places.anchorFile, repository: "\(repository.id)")
+        let report = try DigestVerifier(storage: repository.storage, lost: record.lost, catalog: catalog).run(progress, isCancelled)
+        return VerifyResponse(
+            depth: VerifyRequest.Depth.digests.rawValue, archivesRead: report.archivesRead, bytesRead: report.bytesRead,
+            findings: report.findings.map(\.response))
+    }
+}
+
+extension VerifyRequest {
+    fileprivate var verifierDepth: Verifier.Depth {
+        switch depth {
+        // Digests alone are `VerificationRun.digests`.
+        case .digests, .sample: .sample(share)
+        case .data: .data
+        }
+    }
+}
+
+extension Verifying.VerifyFinding {
+    fileprivate var response: Controlling.VerifyFinding {
+        var number: Int?
+        if case .frame(let frame) = damage { number = Int(frame) }
+        return Controlling.VerifyFinding(
+            archive: archive, frame: number, reason: reason,
+            affected: affected.map {
+                .init(path: "\($0.path)", firstSnapshot: $0.snapshots.lowerBound, lastSnapshot: $0.snapshots.upperBound)
+            })
+    }
+}

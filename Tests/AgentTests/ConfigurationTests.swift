@@ -1,0 +1,88 @@
+import Agent
+import Compressing
+import Kernel
+import Rotating
+import Scanning
+import Scheduling
+import Testing
+
+struct ConfigurationTests {
+    private static let file = Path("/etc/test/config.toml")!
+    private static let head = "sources = [\"/home/me\"]\nrepository = \"/mnt/backup\"\n"
+
+    private func read(_ text: String) throws -> Configuration { try Configuration(text: text, file: ConfigurationTests.file) }
+
+    private func complaint(about text: String) -> String {
+        do {
+            _ = try read(text)
+            return "accepted"
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    @Test func presetsAreThoseOfTheInterface() throws {
+        let configuration = try read(ConfigurationTests.head)
+        #expect(configuration.sources.map(\.description) == ["/home/me"])
+        #expect(configuration.quiet == .seconds(2))
+        #expect(configuration.deadline == .seconds(30))
+        #expect(configuration.schedule.minimumGap == .seconds(10))
+        #expect(configuration.schedule.fullEvery == .seconds(7 * 86400))
+        #expect(configuration.keep.quarterHourly == 96)
+        #expect(configuration.keep.daily == 30)
+        #expect(configuration.archiveSize == 512 << 20)
+        #expect(configuration.compression.fast.description == "zstd:3")
+        #expect(configuration.compression.deep?.description == "xz:6")
+        #expect(configuration.withoutEffect.isEmpty)
+    }
+
+    @Test func everythingThatIsWrittenIsReadAgain() throws {
+        var configuration = try read(ConfigurationTests.head)
+        configuration.exclude.patterns = ["*.tmp", "we\"ird\\\n"]
+        configuration.keep.hourly = 7
+        configuration.compression.deep = nil
+        let again = try read(configuration.text)
+        #expect(again.exclude.patterns == configuration.exclude.patterns)
+        #expect(again.keep == configuration.keep)
+        #expect(again.compression == configuration.compression)
+        #expect(again.schedule == configuration.schedule)
+    }
+
+    @Test(arguments: [
+        ("[schedule]\nquiet = \"2 parsecs\"\n", ":4: schedule.quiet is a number and ms"),
+        ("[schedule]\nquit = \"2s\"\n", ":4: unknown key \"quit\" in [schedule]; known are"),
+        ("[keep]\n\nhourly = -1\n", ":5: keep.hourly is a whole number"),
+        ("[keep]\nhourly = \"many\"\n", ":4: keep.hourly is a whole number"),
+        ("[compression]\nfast = \"lzma\"\n", ":4: compression.fast is \"xz:0\""),
+        ("[watch]\nbackend = \"kqueue\"\n", ":4: watch.backend is one of \"auto\""),
+        ("[watch]\nreserve_watches = \"much\"\n", ":4: watch.reserve_watches is a percentage"),
+        ("[limits]\nmemory = \"1KiB\"\n", ":4: limits.memory is at least"),
+        ("[archive]\nsize = \"none\"\n", ":4: archive.size lies between"),
+        ("[exclude]\npatterns = \"*.tmp\"\n", ":4: exclude.patterns is a list"),
+        ("[schedule]\ndeadline = \"1s\"\n", ":4: schedule.deadline is at least as long as quiet"),
+        ("[nonsense]\n", ":3: unknown key \"nonsense\""),
+        ("keep = 3\n", ":3: keep is a section"),
+        ("[keep\n", ":3: "),
+    ])
+    func mistakesAreNamedWithFileLineAndKey(_ text: String, _ expected: String) {
+        let complaint = complaint(about: ConfigurationTests.head + text)
+        #expect(complaint.contains("/etc/test/config.toml" + expected), "\(complaint)")
+    }
+
+    @Test func missingOrRelativePathsAreRefused() {
+        #expect(complaint(about: "repository = \"/mnt\"\n").contains("sources is missing"))
+        #expect(complaint(about: "sources = [\"/home\"]\n").contains("repository is missing"))
+        #expect(complaint(about: "sources = [\"home\"]\nrepository = \"/mnt\"\n").contains(":1: sources is an absolute path"))
+    }
+
+    @Test func sourcesThatOverlapOrLieInTheRepositoryAreRefused() {
+        #expect(complaint(about: "sources = [\"/a\", \"/a/b\"]\nrepository = \"/r\"\n").contains("overlap"))
+        #expect(complaint(about: "sources = [\"/r/x\"]\nrepository = \"/r\"\n").contains("inside the repository"))
+        #expect(complaint(about: "sources = [\"/a\"]\nrepository = \"/a/r\"\n") == "accepted")
+    }
+
+    @Test func keysWithoutEffectAreNamed() throws {
+        let configuration = try read(ConfigurationTests.head + "[hooks]\nbefore = [\"true\"]\n[limits]\nread_rate = \"1MiB/s\"\n")
+        #expect(configuration.withoutEffect == ["limits.read_rate", "hooks.before"])
+    }
+}
