@@ -48,6 +48,15 @@ let modules: [Target] = [
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         ]),
+    .executableTarget(
+        name: "watchd",
+        dependencies: ["Kernel", "Agent", log, .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+    .executableTarget(
+        name: "watchctl",
+        dependencies: [
+            "Kernel", "Archiving", "Cataloging", "Restoring", "Controlling", "Agent",
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ]),
 ]
 
 let tests: [Target] = [
@@ -67,13 +76,24 @@ let tests: [Target] = [
         dependencies: ["Kernel", "Compressing", "Encrypting", "Archiving", "Storing", "Cataloging", "Restoring"]),
     .testTarget(name: "ControllingTests", dependencies: ["Kernel", "Controlling", log]),
     .testTarget(
+        name: "WatchctlTests",
+        dependencies: [
+            "Kernel", "Archiving", "Cataloging", "Restoring", "Controlling", "Agent", "watchctl", "watchd", log,
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ]),
+    .testTarget(
         name: "AgentTests",
         dependencies: ["Kernel", "Compressing", "Scheduling", "Scanning", "Rotating", "Controlling", "Agent"]),
 ]
 
 let package = Package(
     name: "auto-backup",
+    products: [
+        .executable(name: "watchd", targets: ["watchd"]),
+        .executable(name: "watchctl", targets: ["watchctl"]),
+    ],
     dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),

@@ -1,0 +1,63 @@
+// `watchctl check`: for monitoring. One line, and exit status 0 or 2.
+
+internal import Agent
+internal import ArgumentParser
+internal import Controlling
+internal import Kernel
+
+extension Watchctl {
+    struct Check: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "For monitoring: one line, exit status 0 or 2.",
+            discussion: """
+                It is about the latest moment at which everything in the sources was known to be in a snapshot. That moment moves on \
+                while nothing changes.
+                """)
+
+        @OptionGroup var common: CommonOptions
+
+        @Option(help: ArgumentHelp("How old that moment may be: \(DurationText.form).", valueName: "time"))
+        var maxAge = DurationArgument(.seconds(3600))
+
+        func run() throws {
+            let verdict: CheckVerdict
+            do {
+                verdict = CheckVerdict(try common.commands().status(), maxAge: maxAge.duration, now: .now())
+            } catch {
+                verdict = CheckVerdict(isSound: false, line: "FAILED: \(error)")
+            }
+            common.say(verdict.line)
+            throw ExitCode(verdict.isSound ? 0 : 2)
+        }
+    }
+}
+
+struct CheckVerdict: Hashable {
+    var isSound: Bool
+    var line: String
+
+    init(isSound: Bool, line: String) {
+        self.isSound = isSound
+        self.line = SafeText.cleaned(String(line.prefix { !$0.isNewline }))
+    }
+
+    init(_ report: StatusReport, maxAge: Duration, now: Timestamp) {
+        let limit = DurationText.describe(maxAge)
+        guard report.daemon.running, report.verdict != .stopped else {
+            self.init(isSound: false, line: "FAILED: the daemon does not run; start it with: watchctl start")
+            return
+        }
+        guard let confirmed = SafeText.time(report.confirmed, now: now) else {
+            self.init(isSound: false, line: "FAILED: not everything has been in a snapshot yet")
+            return
+        }
+        let age = now.duration(since: confirmed)
+        let state = "everything up to \(DurationText.rough(age)) ago is in a snapshot"
+        let reason = report.verdict == .protected ? "" : report.reasons.first.map { "; \($0.code): \($0.message)" } ?? ""
+        if age > maxAge {
+            self.init(isSound: false, line: "FAILED: \(state), which is more than \(limit)\(reason)")
+        } else {
+            self.init(isSound: true, line: "OK: \(state)\(reason)")
+        }
+    }
+}

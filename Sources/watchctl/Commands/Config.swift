@@ -1,0 +1,37 @@
+// `watchctl config`: is the configuration right, and what does it say with all its presets?
+
+internal import Agent
+internal import ArgumentParser
+internal import Kernel
+
+extension Watchctl {
+    struct Config: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Check and show the configuration.", subcommands: [Check.self, Show.self])
+
+        struct Check: ParsableCommand {
+            static let configuration = CommandConfiguration(
+                abstract: "Say whether the configuration can be used.", discussion: "Exit status 0 or 1.")
+
+            @OptionGroup var common: CommonOptions
+
+            func run() throws {
+                let installation = try common.installation()
+                for key in installation.configuration.withoutEffect {
+                    TextStream.problems.complain("has no effect in this version: \(SafeText.cleaned(key))")
+                }
+                for source in installation.configuration.sources where !source.exists {
+                    TextStream.problems.complain("the source \(source) is not there now")
+                }
+                common.say("\(installation.places.configurationFile) is right")
+            }
+        }
+
+        struct Show: ParsableCommand {
+            static let configuration = CommandConfiguration(abstract: "Print all keys with the values in force.")
+
+            @OptionGroup var common: CommonOptions
+
+            func run() throws { TextStream.output.write(try common.installation().configuration.text) }
+        }
+    }
+}

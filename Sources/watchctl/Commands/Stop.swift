@@ -1,0 +1,14 @@
+// `watchctl stop`: ends the daemon. Nothing is lost: what is pending is found again at the next start.
+
+internal import Agent
+internal import ArgumentParser
+
+extension Watchctl {
+    struct Stop: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Stop the daemon and wait until it has ended.")
+
+        @OptionGroup var common: CommonOptions
+
+        func run() throws { common.sayAnswer(try DaemonControl.stop(common.installation())) }
+    }
+}

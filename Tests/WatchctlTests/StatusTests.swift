@@ -1,0 +1,81 @@
+import Agent
+import Controlling
+import Kernel
+import Testing
+
+@testable import watchctl
+
+struct StatusTests {
+    @Test func theFirstLineAnswers() {
+        #expect(StatusText.headline(report(), now: present) == "Protected: the newest restorable point is 2.0s old")
+        #expect(
+            StatusText.headline(report(.stopped, confirmed: nil), now: present)
+                == "Stopped: no daemon runs; the newest restorable point is 60m old")
+        var fresh = report(.unprotected, confirmed: nil)
+        fresh.latestSnapshot = nil
+        #expect(StatusText.headline(fresh, now: present) == "Unprotected: there is nothing to restore yet")
+    }
+
+    /// A snapshot that is newer than the last moment at which everything was known counts too.
+    @Test func theNewestOfBothIsRestorable() {
+        let older = report(confirmed: moment(secondsAgo: 7200))
+        #expect(StatusText.newestRestorable(older, now: present) == Timestamp(seconds: present.seconds - 3600))
+    }
+
+    @Test func everyPartIsThere() {
+        let reason = StatusReport.Reason(code: "watch-limit", message: "one directory is not watched", remedy: "sysctl it")
+        let lines = StatusText.lines(report(.degraded, reasons: [reason]), now: present)
+        #expect(lines[0].hasPrefix("Degraded: "))
+        for expected in [
+            "Snapshot    42, incremental, \(Timestamp(seconds: present.seconds - 3600).localText) (60m ago): 3 entries changed, 1.21 KiB added",
+            "Pending     2 paths, the oldest for 1.7s",
+            "Watching    16,613 of 16,614 directories (inotify), 123,456 events, 0 overflows, compared 12m ago",
+            "            not watched: /home/me/deep: no watches are left", "Activity    waiting",
+            "Next        incremental in 8.0s, waits for: quiet period",
+            "Repository  /mnt/backup/me: 42 snapshots in 43 archives, 1 GiB; 100 GiB free; verified 3h ago", "Sources     /home/me",
+            "watch-limit: one directory is not watched", "    sysctl it",
+        ] { #expect(lines.contains(expected)) }
+    }
+
+    @Test func aReportCannotTouchTheTerminal() {
+        var hostile = report(reasons: [.init(code: "c\u{1B}", message: "m\u{7}\nsecond", remedy: "r\u{9B}")])
+        hostile.repository.path = "/mnt/\u{1B}]0;x\u{7}"
+        hostile.activity.state = "a\rb"
+        hostile.watch.unwatched = [.init(path: "/\u{8}", reason: "\u{1B}c")]
+        hostile.pending.oldestAgeSeconds = .infinity
+        let text = StatusText.lines(hostile, now: present).joined()
+        #expect(!text.unicodeScalars.contains { $0.properties.generalCategory == .control })
+    }
+
+    @Test func onlyTheVerdictIsColored() {
+        let line = StatusText.headline(report(), now: present)
+        #expect(StatusText.colored(line, .protected) == "\u{1B}[1;32mProtected\u{1B}[0m: the newest restorable point is 2.0s old")
+    }
+
+    @Test func theLiveViewFitsTheTerminal() {
+        let lines = StatusText.lines(report(), now: present)
+        let fitted = LiveStatus.fitted(lines, to: Terminal.Size(columns: 40, rows: 6))
+        #expect(fitted.count == 5)
+        #expect(fitted.allSatisfy { $0.count <= 39 })
+        #expect(LiveStatus.fitted(lines, to: Terminal.Size(columns: 1, rows: 1)).count == 1)
+    }
+
+    @Test func checkIsAboutWhatIsConfirmed() {
+        let hour = Duration.seconds(3600)
+        #expect(
+            CheckVerdict(report(), maxAge: hour, now: present)
+                == CheckVerdict(isSound: true, line: "OK: everything up to 2.0s ago is in a snapshot"))
+        let old = CheckVerdict(report(confirmed: moment(secondsAgo: 7000)), maxAge: hour, now: present)
+        #expect(old == CheckVerdict(isSound: false, line: "FAILED: everything up to 116m ago is in a snapshot, which is more than 1h"))
+        #expect(CheckVerdict(report(confirmed: moment(secondsAgo: 7000)), maxAge: .seconds(7200), now: present).isSound)
+        #expect(!CheckVerdict(report(confirmed: nil), maxAge: hour, now: present).isSound)
+        #expect(!CheckVerdict(report(confirmed: "yesterweek"), maxAge: hour, now: present).isSound)
+        #expect(!CheckVerdict(report(.stopped), maxAge: hour, now: present).isSound)
+    }
+
+    @Test func checkIsOneLine() {
+        let reason = StatusReport.Reason(code: "paused", message: "first\nsecond", remedy: "")
+        let verdict = CheckVerdict(report(.degraded, reasons: [reason]), maxAge: .seconds(60), now: present)
+        #expect(verdict == CheckVerdict(isSound: true, line: "OK: everything up to 2.0s ago is in a snapshot; paused: first"))
+    }
+}
