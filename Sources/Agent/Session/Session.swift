@@ -46,7 +46,7 @@ package final class Session: Sendable {
     ///
     /// - Throws: `StorageError` (.notThere, .locked, .wrongKey …), `EncryptionError`, `AgentError.foreignRepository`;
     ///   nothing is held or changed then.
-    package init(_ configuration: Configuration, at places: Places, for access: Access, checkingOwner: Bool = true) throws {
+    package init(_ configuration: Configuration, at places: Places, for access: Access) throws {
         self.configuration = configuration
         self.places = places
         repository = try Repository.open(at: configuration.repository)
@@ -55,7 +55,7 @@ package final class Session: Sendable {
         keyIsReadableByOthers = keyFile.readableByOthers
         _ = try repository.checkKey(key)
         let owner = repository.description.owner
-        if checkingOwner, let id = configuration.id, owner.configuration != id {
+        if let id = configuration.id, owner.configuration != id {
             throw AgentError.foreignRepository(configuration.repository, host: owner.host)
         }
         try places.stateDirectory.makeDirectories(mode: 0o700)
@@ -84,7 +84,7 @@ package final class Session: Sendable {
         if access == .reading { try self.catalogLock.unlock() }
     }
 
-    /// Changes what this machine remembers, and makes it durable. A failure to write it is not an error: the memory is
+    /// Changes what this machine remembers, and writes it, atomic but not fsynced. A failure to write it is not an error: the memory is
     /// an additional guard, and the next change writes it again.
     package func remember(_ change: (inout LocalRecord) -> Void) {
         state.withLock { state in
