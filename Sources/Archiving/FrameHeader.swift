@@ -36,7 +36,7 @@ package struct CompressedFrame: Hashable, Sendable {
 
 struct FrameHeader: Equatable {
     static let size = 32
-    private static let lastFlag: UInt8 = 1
+    static let lastFlag: UInt8 = 1
 
     var place: FramePlace
     var codec: Codec
@@ -97,5 +97,25 @@ struct FrameHeader: Equatable {
         self.place = place
         self.codec = codec
         self.count = count
+    }
+}
+
+extension FramePlace {
+    /// The place that a frame says it was sealed for.
+    ///
+    /// - Parameter bytes: The first 32 bytes of an authenticated plaintext; `FrameHeader` checks what else is in them.
+    /// - Throws: `truncated`, `malformed`.
+    init(sealedIn bytes: [UInt8]) throws(ArchiveError) {
+        var reader = ByteReader(bytes)
+        guard reader.remaining >= FrameHeader.size, let archive = ArchiveID(bytes: try reader.array(ArchiveID.count)) else {
+            throw ArchiveError(.truncated, "the frame is shorter than its header")
+        }
+        let number: UInt32 = try reader.integer()
+        guard let kind = FrameKind(rawValue: try reader.byte()) else {
+            throw ArchiveError(.malformed, "the kind of the frame is not known", frame: number)
+        }
+        // The codec.
+        try reader.skip(1)
+        self.init(archive: archive, number: number, kind: kind, isLast: try reader.byte() & FrameHeader.lastFlag != 0)
     }
 }
