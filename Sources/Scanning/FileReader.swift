@@ -94,7 +94,7 @@ package final class FileReader {
         _ planned: PlannedEntry, _ name: [CChar], _ directory: OpenDirectory, _ sink: ChunkSink
     ) throws -> Entry {
         let path = planned.path
-        let file = try problem(path, .reading) { () throws(Errno) in try openFile(name, directory) }
+        let file = try problem(path, .reading) { () throws(Errno) in try FileReader.openFile(name, in: directory.descriptor) }
         var attempt = 1
         while true {
             let before = try problem(path, .status) { () throws(Errno) in try file.status() }
@@ -123,13 +123,14 @@ package final class FileReader {
         }
     }
 
-    private func openFile(_ name: [CChar], _ directory: OpenDirectory) throws(Errno) -> Descriptor {
+    /// Opens a file for reading, if the name is no symlink, without waiting for the other end of what may stand there.
+    static func openFile(_ name: [CChar], in directory: borrowing Descriptor) throws(Errno) -> Descriptor {
         let options: Descriptor.Options = [.read, .noFollow, .nonBlocking]
         do throws(Errno) {
-            return try Descriptor.open(name, in: directory.descriptor, options.union(.noAccessTime))
+            return try Descriptor.open(name, in: directory, options.union(.noAccessTime))
         } catch .notPermitted {
             // Only the owner may leave the access time alone.
-            return try Descriptor.open(name, in: directory.descriptor, options)
+            return try Descriptor.open(name, in: directory, options)
         }
     }
 
