@@ -58,17 +58,29 @@ package struct DataPayload: Sendable {
     ///
     /// - Parameters:
     ///   - entry: Header, content and padding: a whole number of blocks.
-    ///   - contentOffset: Where the chunk of `length` bytes stands in it.
-    /// - Throws: `ArchiveError.digestMismatch` when the chunk is another; nothing was added.
-    package mutating func append(entry: UnsafeRawBufferPointer, contentOffset: Int, digest: Digest, length: UInt32) throws(ArchiveError) {
+    ///   - contentOffset: Where the chunk of `length` bytes stands in it, of which `digest` is the SHA-256: the caller has compared them.
+    package mutating func append(entry: UnsafeRawBufferPointer, contentOffset: Int, digest: Digest, length: UInt32) {
         precondition(contentOffset + Int(length) <= entry.count, "the chunk reaches past its entry")
-        let content = UnsafeRawBufferPointer(rebasing: entry[contentOffset..<contentOffset + Int(length)])
-        guard SHA256.digest(of: content) == digest else {
-            throw ArchiveError(.digestMismatch, "the content of chunk \(digest) is another")
-        }
         chunks.append(PayloadChunk(digest: digest, offset: UInt32(payload.count + contentOffset), length: length))
         payload.append(contentsOf: entry)
     }
+
+    /// The type of the file that an entry holds, or holds a part of: its name behind the last dot, without what marks a part.
+    ///
+    /// - Parameter contentOffset: Where the content stands in the entry; the header is the block before it. Long names are cut off in
+    ///   it, and then the type is not known: empty.
+    package static func fileType(ofEntry entry: UnsafeRawBufferPointer, contentOffset: Int) -> [UInt8] {
+        let start = contentOffset - TarWriter.blockSize
+        guard start >= 0, contentOffset <= entry.count else { return [] }
+        // The block lies within the entry, checked above.
+        var name = entry[start..<contentOffset].prefix(TarField.name.count).prefix { $0 != 0 }
+        if name.count > partSuffix, name.dropLast(20).suffix(7).elementsEqual(".chunk-".utf8) { name = name.dropLast(partSuffix) }
+        guard let dot = name.lastIndex(of: UInt8(ascii: ".")), !name[dot...].contains(UInt8(ascii: "/")) else { return [] }
+        return Array(name[dot...].dropFirst())
+    }
+
+    /// `.chunk-` and 20 digits.
+    private static let partSuffix = 7 + 20
 
     /// The payload so far; the next chunk begins a new one.
     package mutating func take() -> (payload: [UInt8], chunks: [PayloadChunk]) {

@@ -49,18 +49,18 @@ extension Catalog {
         }
     }
 
-    /// For deduplication: true when an archive that is not withdrawn holds the chunk.
+    /// For deduplication: true when an archive holds the chunk.
     ///
     /// - Complexity: a few microseconds; one caller at a time.
     package func isStored(_ digest: Digest) throws -> Bool {
-        try lookUp { try StoredChunks($0).contains(digest) }
+        try location(of: digest) != nil
     }
 
-    /// As above for each digest, in one look at the catalog.
-    package func areStored(_ digests: [Digest]) throws -> [Bool] {
+    /// Snapshots refer to the chunk, and only this archive, or none, is known to hold it.
+    package func isWanted(_ digest: Digest, besides archive: UInt64) throws -> Bool {
         try read { db in
-            let stored = try StoredChunks(db)
-            return try digests.map { try stored.contains($0) }
+            guard let row = try ChunkTable(db).row(of: digest) else { return false }
+            return row.archive == nil || row.archive == Int64(clamping: archive)
         }
     }
 
@@ -73,32 +73,6 @@ extension Catalog {
             ChunkLocation(
                 archive: UInt64(bitPattern: $0), frame: UInt32(truncatingIfNeeded: row.frame),
                 offset: UInt32(truncatingIfNeeded: row.offset), length: UInt32(truncatingIfNeeded: row.length))
-        }
-    }
-}
-
-/// The chunks that deduplication may count on.
-private struct StoredChunks {
-    private let find: PreparedStatement
-    private let hasCopy: PreparedStatement
-
-    init(_ db: Database) throws {
-        find = try db.prepared("SELECT id, rest, withdrawn FROM chunk CROSS JOIN archive ON number = archive WHERE key = ?")
-        hasCopy = try db.prepared(
-            "SELECT 1 FROM copy JOIN archive ON number = copy.archive WHERE copy.chunk = ? AND withdrawn = 0 LIMIT 1")
-    }
-
-    func contains(_ digest: Digest) throws -> Bool {
-        try digest.withUnsafeBytes { bytes in
-            find.bind(1, ChunkTable.key(bytes))
-            defer { find.reset() }
-            while try find.step() {
-                if !find.bytes(1).elementsEqual(bytes[8...]) { continue }
-                if find.integer(2) == 0 { return true }
-                hasCopy.bind(1, find.integer(0))
-                return try hasCopy.firstInteger() != nil
-            }
-            return false
         }
     }
 }

@@ -1,5 +1,5 @@
 // Which chunks are still needed, and what each archive holds.
-// In: all versions of all kept snapshots.  Out: ChunkSet, chunks and usage of archives.
+// In: all versions of all kept snapshots.  Out: ChunkSet, ChunkReferences, chunks and usage of archives.
 // Invariant: the mark is exact for the moment it is made. Whoever removes anything makes it again under the commit lock.
 
 internal import Archiving
@@ -13,18 +13,15 @@ package struct ArchivedChunk: Hashable, Sendable {
     package var frame: UInt32
     package var offset: UInt32
     package var length: UInt32
-    /// Some kept snapshot needs it.
-    package var isReferenced: Bool
+    package var isNeeded: Bool
     /// False when another archive is the first choice for this chunk, and this one a copy.
     package var isPrimary: Bool
 }
 
-/// How much of an archive is still needed. Bytes are those of chunks before compression; copies do not count.
+/// How much of an archive is still needed, in bytes of chunks before compression.
 package struct ArchiveUsage: Hashable, Sendable {
-    package var chunks = 0
-    package var referencedChunks = 0
     package var bytes: UInt64 = 0
-    package var referencedBytes: UInt64 = 0
+    package var neededBytes: UInt64 = 0
 }
 
 extension Catalog {
@@ -35,17 +32,26 @@ extension Catalog {
         try read { try Catalog.mark($0) }
     }
 
-    /// The chunks that some of these snapshots refer to, whatever others do.
+    /// What refers to each chunk while groups of snapshots are dropped one after the other.
     ///
-    /// - Parameter kept: Ascending.
-    /// - Complexity: As above.
-    package func referencedChunks(keeping kept: [UInt64]) throws -> ChunkSet {
-        let numbers = kept.map { Int64(clamping: $0) }
-        return try read { db in try Catalog.mark(db) { first, until in numbers.shown(from: first, until: until) != nil } }
+    /// - Parameters:
+    ///   - kept: Ascending.
+    ///   - groups: In the order in which they are dropped. No kept snapshot stands between those of one group.
+    /// - Complexity: As above; one pass, however many groups there are.
+    package func references(kept: [UInt64], dropping groups: [[UInt64]]) throws -> ChunkReferences {
+        let plan = DropPlan(kept: kept, groups: groups)
+        return try read { db in
+            var result = ChunkReferences(highest: try db.prepared("SELECT max(id) FROM chunk").firstInteger() ?? 0)
+            try Catalog.forEachContent(db) { first, until, ids in
+                guard let fate = plan.fate(first: first, until: until) else { return }
+                for id in ids where !result.add(id, fate) { throw CatalogError.ownRows }
+            }
+            return result
+        }
     }
 
     /// The chunks of one archive, in the order of frame and offset.
-    package func chunks(in archive: UInt64, referenced: ChunkSet) throws -> [ArchivedChunk] {
+    package func chunks(in archive: UInt64, needed: NeededChunks) throws -> [ArchivedChunk] {
         try read { db in
             let rows = try db.prepared(
                 """
@@ -61,22 +67,22 @@ extension Catalog {
                     ArchivedChunk(
                         digest: try ChunkTable.digest(rows, key: 1, rest: 2), frame: UInt32(truncatingIfNeeded: rows.integer(4)),
                         offset: UInt32(truncatingIfNeeded: rows.integer(5)), length: UInt32(truncatingIfNeeded: rows.integer(3)),
-                        isReferenced: referenced.contains(rows.integer(0)), isPrimary: rows.integer(6) != 0))
+                        isNeeded: needed.contains(rows.integer(0)), isPrimary: rows.integer(6) != 0))
             }
             return result
         }
     }
 
-    /// How much of each archive is needed; archives without chunks are left out.
-    package func usage(referenced: ChunkSet) throws -> [UInt64: ArchiveUsage] {
+    /// How much of an archive is needed from there: chunks that are found elsewhere first do not count.
+    package func usage(of archive: UInt64, needed: NeededChunks) throws -> ArchiveUsage {
         try read { db in
-            let rows = try db.prepared("SELECT id, length, archive FROM chunk WHERE archive IS NOT NULL")
+            let rows = try db.prepared("SELECT id, length FROM chunk WHERE archive = ?")
+            rows.bind(1, Int64(clamping: archive))
             defer { rows.reset() }
-            var result: [UInt64: ArchiveUsage] = [:]
+            var result = ArchiveUsage()
             while try rows.step() {
-                let length = rows.bits(1)
-                let isReferenced = referenced.contains(rows.integer(0))
-                result[rows.bits(2), default: ArchiveUsage()].add(length, isReferenced)
+                result.bytes += rows.bits(1)
+                if needed.contains(rows.integer(0)) { result.neededBytes += rows.bits(1) }
             }
             return result
         }
@@ -99,8 +105,10 @@ extension Catalog {
     /// Removes the rows of chunks that nothing holds and nothing refers to. Returns how many.
     package func pruneChunks() throws -> Int {
         try write { db in
-            let referenced = try Catalog.mark(db)
             let rows = try db.prepared("SELECT id FROM chunk WHERE archive IS NULL")
+            guard try rows.step() else { return 0 }
+            rows.reset()
+            let referenced = try Catalog.mark(db)
             var dead: [Int64] = []
             while try rows.step() {
                 if !referenced.contains(rows.integer(0)) { dead.append(rows.integer(0)) }
@@ -115,32 +123,27 @@ extension Catalog {
         }
     }
 
-    private static func mark(
-        _ db: Database, where isShown: (_ first: Int64, _ until: Int64) -> Bool = { _, _ in true }
-    ) throws -> ChunkSet {
+    private static func mark(_ db: Database) throws -> ChunkSet {
         var result = ChunkSet(highest: try db.prepared("SELECT max(id) FROM chunk").firstInteger() ?? 0)
+        try forEachContent(db) { _, _, ids in
+            for id in ids where !result.insert(id) { throw CatalogError.ownRows }
+        }
+        return result
+    }
+
+    /// The chunk rows of each version of a file, with the snapshots that show it: first <= n < until.
+    private static func forEachContent(
+        _ db: Database, _ body: (_ first: Int64, _ until: Int64, _ ids: Range<Int64>) throws -> Void
+    ) throws {
         for (table, until) in [("live", "\(Int64.max)"), ("past", "until")] {
             let rows = try db.prepared("SELECT content, first, \(until) FROM \(table) WHERE kind = 1")
             defer { rows.reset() }
             while try rows.step() {
-                guard isShown(rows.integer(1), rows.integer(2)) else { continue }
-                let isWhole = try ContentCode.forEachRun(in: rows.bytes(0)) { ids in
-                    for id in ids where !result.insert(id) { throw CatalogError.ownRows }
-                }
+                let first = rows.integer(1)
+                let until = rows.integer(2)
+                let isWhole = try ContentCode.forEachRun(in: rows.bytes(0)) { try body(first, until, $0) }
                 if !isWhole { throw CatalogError.ownRows }
             }
-        }
-        return result
-    }
-}
-
-extension ArchiveUsage {
-    fileprivate mutating func add(_ length: UInt64, _ isReferenced: Bool) {
-        chunks += 1
-        bytes += length
-        if isReferenced {
-            referencedChunks += 1
-            referencedBytes += length
         }
     }
 }

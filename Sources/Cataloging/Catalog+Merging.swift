@@ -31,11 +31,13 @@ package struct MergeRecord: Sendable {
 extension Catalog {
     /// Records a consolidation. An archive that is known already changes nothing.
     ///
-    /// The new archive's places of chunks become the first choice; those in removed archives go, and a chunk that has no other
-    /// place is lost.
+    /// The new archive's places of chunks become the first choice; those in removed archives go.
+    /// - Parameter needed: What is still needed: a chunk of it that would have no place left refuses everything. Nil where the
+    ///   archives have decided that already, as when a merge is read back.
     /// - Throws: `.malformed` when `dropped` leaves out a snapshot in between, or the contents are not those of `into`;
-    ///   `.unknownSnapshot`; `.inUse` when a removed archive holds the manifest of a kept snapshot. The catalog is as before.
-    package func replace(_ merge: MergeRecord) throws {
+    ///   `.unknownSnapshot`; `.inUse` when a removed archive holds the manifest of a kept snapshot, or alone holds what is needed.
+    ///   The catalog is as before.
+    package func replace(_ merge: MergeRecord, needed: NeededChunks? = nil) throws {
         try check(merge.archive, merge.contents)
         try write { db in
             if try Catalog.isKnown(merge.archive, in: db) { return }
@@ -48,15 +50,37 @@ extension Catalog {
             try SnapshotTable.insert(snapshot, kind: merge.contents.kind, archive: merge.contents.number, in: db)
             if !merge.dropped.isEmpty { try VersionRemoval(db, before: before, into: into).run() }
             try ChunkWriter(db).store(merge.contents.chunks, archive: Int64(merge.contents.number), precedence: .newer)
-            try ArchiveRemoval(db).remove(merge.removedArchives)
+            try ArchiveRemoval(db).remove(merge.removedArchives) { needed?.contains($0) ?? false }
         }
     }
 
-    /// Forgets archives that are gone, or about to go: data archives of which nothing is referenced.
+    /// Forgets archives that are gone, or about to go: data archives of which nothing is needed.
     ///
-    /// - Throws: `.inUse` when one holds the manifest of a kept snapshot. The catalog is as before.
-    package func forget(_ archives: [UInt64]) throws {
-        try write { try ArchiveRemoval($0).remove(archives) }
+    /// - Throws: `.inUse` as above. The catalog is as before.
+    package func forget(_ archives: [UInt64], needed: NeededChunks? = nil) throws {
+        try write { try ArchiveRemoval($0).remove(archives) { needed?.contains($0) ?? false } }
+    }
+
+    /// Forgets archives that were lost or are damaged. A snapshot whose manifest was there stays as the catalog knows it; chunks
+    /// that no other archive holds are lost until they are stored again.
+    package func lose(_ archives: [UInt64]) throws {
+        if archives.isEmpty { return }
+        try write { try ArchiveRemoval($0).remove(archives, .keep) }
+    }
+
+    /// Records a commit that was lost and came back, of a snapshot that stayed.
+    ///
+    /// - Throws: `.malformed` when it is not the archive that the snapshot names. The catalog is as before.
+    package func record(returned archive: StoredArchive, contents: ArchiveContents) throws {
+        try check(archive, contents)
+        try write { db in
+            if try Catalog.isKnown(archive, in: db) { return }
+            guard let snapshot = contents.snapshot, let row = try SnapshotTable.row(.number(Int64(snapshot.number)), in: db),
+                row.archive == contents.number, row.record.identity == snapshot.identity
+            else { throw CatalogError(.malformed, "archive \(archive.name) is not the one that its snapshot names") }
+            try Catalog.insert(archive, contents, in: db)
+            try ChunkWriter(db).store(contents.chunks, archive: Int64(contents.number), precedence: .older)
+        }
     }
 
     /// The newest kept snapshot before the dropped ones; 0 when there is none.

@@ -22,8 +22,9 @@ extension Catalog {
     /// The remarks of the record archive with the highest number replace all others, in whatever order they come.
     /// - Throws: `CatalogError`: `.malformed` when name and contents disagree, `.otherRepository`, `.full`, `.io`, `.corrupt`.
     ///   The catalog is as before.
+    /// - Parameter precedence: Whether a chunk that is known elsewhere is read from here.
     /// - Complexity: a few microseconds a chunk.
-    package func record(archive: StoredArchive, contents: ArchiveContents) throws {
+    package func record(archive: StoredArchive, contents: ArchiveContents, precedence: ChunkPrecedence = .older) throws {
         try check(archive, contents)
         if contents.kind.isCommit {
             throw CatalogError(.malformed, "archive \(archive.name) holds a snapshot, and its records are missing")
@@ -31,7 +32,7 @@ extension Catalog {
         try write { db in
             if try Catalog.isKnown(archive, in: db) { return }
             try Catalog.insert(archive, contents, in: db)
-            try ChunkWriter(db).store(contents.chunks, archive: Int64(contents.number), precedence: .older)
+            try ChunkWriter(db).store(contents.chunks, archive: Int64(contents.number), precedence: precedence)
             if contents.kind == .record { try Catalog.replaceRemarks(contents, in: db) }
         }
     }
@@ -131,13 +132,15 @@ extension Catalog {
     }
 
     static func insert(_ archive: StoredArchive, _ contents: ArchiveContents, in db: Database) throws {
-        let insert = try db.prepared("INSERT INTO archive (number, time, kind, digest, size, snapshot) VALUES (?, ?, ?, ?, ?, ?)")
+        let insert = try db.prepared("INSERT INTO archive (number, time, kind, digest, size, snapshot, lane) VALUES (?, ?, ?, ?, ?, ?, ?)")
         insert.bind(1, Int64(archive.name.number))
         insert.bind(2, archive.name.time)
         insert.bind(3, Int64(archive.name.kind.rawValue))
         insert.bind(4, archive.name.digest.bytes)
         insert.bind(5, bits: archive.size)
         insert.bind(6, optional: contents.snapshot.map { Int64($0.number) })
+        // Without data there is nothing to compress anew.
+        insert.bind(7, optional: contents.chunks.isEmpty ? ArchiveRow.Lane.deep.rawValue : nil)
         try insert.run()
         try Meta.raise(.highestArchive, to: Int64(archive.name.number), in: db)
         let highest = max(contents.highestSnapshot, contents.snapshot?.number ?? 0)

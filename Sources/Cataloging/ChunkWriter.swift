@@ -6,6 +6,14 @@ internal import Archiving
 internal import Encrypting
 internal import GRDB
 
+/// What a stored chunk becomes when the catalog has a place for it already.
+package enum ChunkPrecedence: Sendable {
+    /// The place that is known stays the first; this one is a copy.
+    case older
+    /// This place becomes the first.
+    case newer
+}
+
 final class ChunkWriter {
     private let table: ChunkTable
     private let insert: PreparedStatement
@@ -22,18 +30,10 @@ final class ChunkWriter {
         nextID = (try db.prepared("SELECT max(id) FROM chunk").firstInteger() ?? 0) + 1
     }
 
-    /// What a stored chunk becomes when the catalog has a place for it already.
-    enum Precedence {
-        /// The place that is known stays the first; this one is a copy.
-        case older
-        /// This place becomes the first.
-        case newer
-    }
-
     /// Adds all chunks that `archive` holds.
     ///
     /// - Complexity: a few microseconds a chunk.
-    func store(_ chunks: [StoredChunk], archive: Int64, precedence: Precedence) throws {
+    func store(_ chunks: [StoredChunk], archive: Int64, precedence: ChunkPrecedence) throws {
         // In the order of the index each of its pages is read once, and twins stand together.
         let order = chunks.indices.sorted { (chunks[$0].digest, $0) < (chunks[$1].digest, $1) }
         let isEmpty = nextID == 1
@@ -70,7 +70,7 @@ final class ChunkWriter {
         }
     }
 
-    private func place(_ chunk: StoredChunk, at row: ChunkTable.Row, archive: Int64, precedence: Precedence) throws {
+    private func place(_ chunk: StoredChunk, at row: ChunkTable.Row, archive: Int64, precedence: ChunkPrecedence) throws {
         guard row.length == Int64(chunk.length) else {
             throw CatalogError(.malformed, "chunk \(chunk.digest) comes with two lengths")
         }

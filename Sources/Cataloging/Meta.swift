@@ -16,6 +16,18 @@ enum Meta {
         return try row.step() ? RepositoryID(bytes: row.array(0)) : nil
     }
 
+    static func stamp(in db: Database) throws -> String? {
+        let row = try db.prepared("SELECT value FROM meta WHERE key = 'stamp'")
+        defer { row.reset() }
+        return try row.step() ? String(decoding: row.array(0), as: UTF8.self) : nil
+    }
+
+    static func setStamp(_ stamp: String, in db: Database) throws {
+        let write = try db.prepared("INSERT OR REPLACE INTO meta (key, value) VALUES ('stamp', ?)")
+        write.bind(1, Array(stamp.utf8))
+        try write.run()
+    }
+
     enum Number: String {
         case highestArchive = "highest archive"
         case highestSnapshot = "highest snapshot"

@@ -8,7 +8,7 @@ internal import GRDB
 
 enum Schema {
     /// In `PRAGMA user_version`; a catalog of any other version is rebuilt.
-    static let version: Int64 = 1
+    static let version: Int64 = 2
 
     /// Of the root directory, which has the place (0, "").
     static let rootDirectory: Int64 = 1
@@ -32,7 +32,9 @@ enum Schema {
 
         CREATE TABLE archive (
             number INTEGER PRIMARY KEY, time INTEGER NOT NULL, kind INTEGER NOT NULL, digest BLOB NOT NULL,
-            size INTEGER NOT NULL, snapshot INTEGER, withdrawn INTEGER NOT NULL DEFAULT 0, verified INTEGER);
+            size INTEGER NOT NULL, snapshot INTEGER, lane INTEGER, verified INTEGER);
+        CREATE INDEX archive_kind ON archive (kind);
+        CREATE INDEX archive_fast ON archive (number) WHERE lane IS NOT 1;
 
         CREATE TABLE snapshot (
             number INTEGER PRIMARY KEY, archive INTEGER NOT NULL, kind INTEGER NOT NULL, time INTEGER NOT NULL,

@@ -27,6 +27,7 @@ enum SnapshotTable {
     enum Choice {
         case number(Int64)
         case newest
+        case below(Int64)
         /// The newest one of this time or before it: milliseconds since 1970.
         case atOrBefore(Int64)
     }
@@ -65,6 +66,9 @@ enum SnapshotTable {
             row.bind(1, number)
         case .newest:
             row = try db.prepared("SELECT \(columns) FROM snapshot ORDER BY number DESC LIMIT 1")
+        case .below(let number):
+            row = try db.prepared("SELECT \(columns) FROM snapshot WHERE number < ? ORDER BY number DESC LIMIT 1")
+            row.bind(1, number)
         case .atOrBefore(let time):
             row = try db.prepared("SELECT \(columns) FROM snapshot WHERE time <= ? ORDER BY time DESC, number DESC LIMIT 1")
             row.bind(1, time)

@@ -8,6 +8,10 @@ package protocol ControlService: Sendable {
     func snapshot(_ request: SnapshotRequest) async throws -> SnapshotResponse
     func verify(_ request: VerifyRequest) async throws -> VerifyResponse
     func rotate(_ request: RotateRequest) async throws -> RotateResponse
+    func forget(_ request: ForgetRequest) async throws -> RotateResponse
+    func purge(_ request: PurgeRequest) async throws -> MessageResponse
+    func compact() async throws -> CompactResponse
+    func repair(_ request: RepairRequest) async throws -> RepairResponse
     func remark(_ request: RemarkRequest) async throws -> MessageResponse
     func pause(_ request: PauseRequest) async throws -> MessageResponse
     func resume() async throws -> MessageResponse

@@ -45,9 +45,41 @@ package struct VerifyRequest: Codable, Hashable, Sendable {
 /// `POST /v1/rotate`
 package struct RotateRequest: Codable, Hashable, Sendable {
     package var dryRun: Bool
+    /// Bytes that all kept snapshots together may take, this time; nil: as configured.
+    package var size: UInt64?
 
-    package init(dryRun: Bool = false) {
+    package init(dryRun: Bool = false, size: UInt64? = nil) {
         self.dryRun = dryRun
+        self.size = size
+    }
+}
+
+/// `POST /v1/forget`
+package struct ForgetRequest: Codable, Hashable, Sendable {
+    package var snapshots: [UInt64]
+
+    package init(snapshots: [UInt64]) {
+        self.snapshots = snapshots
+    }
+}
+
+/// `POST /v1/purge`: paths from the root directory, each with everything below it.
+package struct PurgeRequest: Codable, Hashable, Sendable {
+    /// Their bytes.
+    package var paths: [[UInt8]]
+
+    package init(paths: [[UInt8]]) {
+        self.paths = paths
+    }
+}
+
+/// `POST /v1/repair`
+package struct RepairRequest: Codable, Hashable, Sendable {
+    /// Mend what is known, without reading everything first.
+    package var known: Bool
+
+    package init(known: Bool = false) {
+        self.known = known
     }
 }
 
@@ -127,7 +159,15 @@ extension RotateRequest {
     package init(from decoder: any Decoder) throws {
         let members = try decoder.container(keyedBy: CodingKeys.self)
         self.init(
-            dryRun: try members.decodeIfPresent(Bool.self, forKey: .dryRun) ?? false)
+            dryRun: try members.decodeIfPresent(Bool.self, forKey: .dryRun) ?? false,
+            size: try members.decodeIfPresent(UInt64.self, forKey: .size))
+    }
+}
+
+extension RepairRequest {
+    package init(from decoder: any Decoder) throws {
+        let members = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(known: try members.decodeIfPresent(Bool.self, forKey: .known) ?? false)
     }
 }
 

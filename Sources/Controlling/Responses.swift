@@ -85,14 +85,55 @@ package struct RotationVerdict: Codable, Hashable, Sendable {
 package struct RotateResponse: Codable, Hashable, Sendable {
     package var snapshots: [RotationVerdict]
     package var removedArchives: Int
-    package var freedBytes: UInt64
+    /// Below zero when what was written is larger than what went.
+    package var freedBytes: Int64
     /// Why nothing, or not everything, was done; empty otherwise.
     package var message: String
 
-    package init(snapshots: [RotationVerdict], removedArchives: Int, freedBytes: UInt64, message: String) {
+    package init(snapshots: [RotationVerdict], removedArchives: Int, freedBytes: Int64, message: String) {
         self.snapshots = snapshots
         self.removedArchives = removedArchives
         self.freedBytes = freedBytes
+        self.message = message
+    }
+}
+
+/// `compact --json`
+package struct CompactResponse: Codable, Hashable, Sendable {
+    package var rewrittenArchives: Int
+    /// Below zero when what was written is larger than what went.
+    package var freedBytes: Int64
+    /// Why nothing, or not everything, was done; empty otherwise.
+    package var message: String
+
+    package init(rewrittenArchives: Int, freedBytes: Int64, message: String) {
+        self.rewrittenArchives = rewrittenArchives
+        self.freedBytes = freedBytes
+        self.message = message
+    }
+}
+
+/// `repair --json`
+package struct RepairResponse: Codable, Hashable, Sendable {
+    /// Archives that were written again, or whose content was brought into others, by name.
+    package var mended: [String]
+    /// Archives of which nothing more could be used, and that were removed.
+    package var givenUp: [String]
+    /// Chunks that were lost and stand in the repository again, from the sources.
+    package var healedChunks: Int
+    /// What cannot be restored, each with the snapshots that it concerns; the first of them.
+    package var lost: [VerifyFinding.AffectedPath]
+    package var lostCount: Int
+    package var message: String
+
+    package init(
+        mended: [String], givenUp: [String], healedChunks: Int, lost: [VerifyFinding.AffectedPath], lostCount: Int, message: String
+    ) {
+        self.mended = mended
+        self.givenUp = givenUp
+        self.healedChunks = healedChunks
+        self.lost = lost
+        self.lostCount = lostCount
         self.message = message
     }
 }

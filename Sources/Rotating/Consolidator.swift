@@ -1,9 +1,10 @@
-// Merges a run of snapshots that are not kept into the kept one behind it.
-// In: a group of the rotation plan, the archives of its snapshots, and which chunks kept snapshots still refer to.
-// Out: one commit (after `data` archives when it is large) that stands for all their numbers; then the old ones are gone.
-// Invariant: nothing is removed before its replacement, which names it, is durable and was read back whole; never while
-// another process reads. A crash at any point leaves the old archives, or the new one, or both: then the higher archive
-// number is valid, and what it replaces is removed the next time.
+// Rewrites archives as fewer and larger ones, with only what is still needed.
+// In: a group of the rotation plan, or one archive; what refers to each chunk.
+// Out: for a group, one commit (after `data` archives when it is large) that stands for all its numbers; for an archive, `data`
+// archives with its chunks.
+// Invariant: nothing here removes anything that is believed. A replacement is read back whole before the catalog hears of it, and
+// what it replaces is unlinked by the caller, later, while nobody reads. A crash at any point leaves the old archives, or the new
+// one, or both: then the higher archive number is valid, and what it replaces is removed the next time.
 // The idea of merging levels is that of log-structured merge trees (O'Neil et al., 1996).
 
 package import Archiving
@@ -15,21 +16,28 @@ package import Storing
 
 package final class Consolidator {
     package struct Settings: Sendable {
-        /// For what is recompressed.
+        /// For what is compressed anew.
         package var level: CompressionLevel
         /// Bytes at which an archive ends.
         package var archiveSize: UInt64
+        /// Bytes of entries that are gathered and sorted by type, before they are compressed anew.
+        package var gathering: Int
 
-        package init(level: CompressionLevel, archiveSize: UInt64) {
+        package init(level: CompressionLevel, archiveSize: UInt64, gathering: Int = 32 << 20) {
             self.level = level
             self.archiveSize = archiveSize
+            self.gathering = gathering
         }
     }
 
-    package struct Outcome: Sendable {
-        package var published: [PublishedArchive]
-        /// Superseded, and still to be unlinked.
-        package var superseded: [StoredArchive]
+    /// What becomes of frames.
+    package enum Treatment: Sendable {
+        /// A frame of which nearly all is live keeps its compressed payload; the rest is regrouped and compressed anew.
+        case move
+        /// As above, but only for frames that the deep lane has made.
+        case recompress
+        /// Nothing that is not needed is carried on, whatever it costs.
+        case purge
     }
 
     private let storage: any Storage
@@ -38,13 +46,18 @@ package final class Consolidator {
     private let repository: RepositoryID
     private let pool: SealingPool
     private let settings: Settings
+    private let numbers: ArchiveNumbers
     private let opener: FrameOpener
     /// A frame is moved as it is when at least this share of it is live, and it is not tiny.
     private static let moveShare = 0.9
     private static let smallestMove = 1 << 20
 
+    /// - Parameters:
+    ///   - keys: All that archives may be sealed with; the pool's own seals the new ones.
+    ///   - numbers: What new archives are to say of the repository.
     package init(
-        storage: any Storage, keys: [SecretKey], catalog: Catalog, repository: RepositoryID, pool: SealingPool, settings: Settings
+        storage: any Storage, keys: [SecretKey], catalog: Catalog, repository: RepositoryID, pool: SealingPool, settings: Settings,
+        numbers: ArchiveNumbers
     ) throws {
         self.storage = storage
         self.keys = keys
@@ -52,71 +65,92 @@ package final class Consolidator {
         self.repository = repository
         self.pool = pool
         self.settings = settings
+        self.numbers = numbers
         opener = try FrameOpener(keys: keys)
     }
+}
 
-    /// Merges one group: publishes the replacement, reads it back, and records it in the catalog.
+/// The numbers and the head that new archives carry.
+package struct ArchiveNumbers {
+    /// A number above all that were ever given; never the same twice.
+    package var next: () throws -> UInt64
+    package var recordHead: () throws -> Digest?
+    package var highestSnapshot: () throws -> UInt64
+
+    package init(next: @escaping () throws -> UInt64, recordHead: @escaping () throws -> Digest?, highestSnapshot: @escaping () throws -> UInt64) {
+        self.next = next
+        self.recordHead = recordHead
+        self.highestSnapshot = highestSnapshot
+    }
+}
+
+// MARK: Groups
+
+extension Consolidator {
+    /// A merged group that is on the disk and was read back; nothing refers to it yet.
+    package struct Replacement: Sendable {
+        package var published: [PublishedArchive]
+        /// What may be unlinked once the catalog knows the replacement. Until then those archives are as valid as before.
+        package var superseded: [StoredArchive]
+        fileprivate var merge: MergeRecord
+        fileprivate var needed: NeededChunks
+        fileprivate var lane: ArchiveRow.Lane
+
+        package var bytes: UInt64 { published.reduce(0) { $0 + $1.stored.size } }
+    }
+
+    /// Writes what replaces a group.
     ///
     /// - Parameters:
-    ///   - live: The chunks that kept snapshots refer to.
-    ///   - nextNumber: Gives archive numbers, each above all before.
-    /// - Returns: What may now be unlinked. Until then those archives are left over, and harmless.
-    /// - Throws: `ArchiveError` when a live chunk is damaged, `StorageError`, `CatalogError`. The group is then as it was before.
+    ///   - group: Without dropped snapshots: its one commit is rewritten.
+    ///   - needed: What is still needed once the group is merged.
+    ///   - takesData: The `data` archives of its snapshots are taken in too.
+    /// - Throws: `ArchiveError` when a live chunk is damaged, `StorageError`, `CatalogError`. Nothing of the replacement is left.
     package func merge(
-        _ group: MergeGroup, live: ChunkSet, recordHead: Digest?, highestSnapshot: UInt64, nextNumber: @escaping () throws -> UInt64
-    ) throws -> Outcome {
+        _ group: MergeGroup, _ needed: NeededChunks, _ treatment: Treatment = .move, takesData: Bool = false
+    ) throws -> Replacement {
         let sources = try GroupSources(group, catalog: catalog)
-        let series = MergeSeries(
-            storage: storage, repository: repository, pool: pool, settings: settings, time: sources.kept.time, nextNumber: nextNumber)
+        let series = series(time: sources.kept.time)
         do {
-            var superseded: [StoredArchive] = []
-            for archive in sources.commits + sources.dataArchives {
-                let use = try ArchiveUse(archive, catalog: catalog, live: live)
-                if archive.name.kind.isCommit || use.isMostlyDead {
-                    try move(use, series)
-                    superseded.append(archive)
-                }
+            let taken = sources.commits + (takesData ? sources.dataArchives : [])
+            for archive in taken {
+                let use = try ArchiveUse(archive, catalog, needed, withCopies: sources.kept.isStandalone)
+                if use.frames.isEmpty { continue }
+                let reader = try reader(archive)
+                for frame in use.frames { try carry(frame, of: reader, treatment, series) }
             }
             try series.endData()
             let changes = try writeManifest(sources, series)
-            let replaced = superseded.map(\.name.number)
-            let staying = sources.dataArchives.map(\.name.number).filter { !replaced.contains($0) }
+            let replaced = sources.replaced + (takesData ? sources.dataArchives.map(\.name.number) : [])
+            let staying = takesData ? [] : sources.dataArchives.map(\.name.number)
             let commit = try series.commit(
-                kind: sources.isFull ? .full : .incremental, replaces: replaced, recordHead: recordHead, highestSnapshot: highestSnapshot
+                kind: sources.isFull ? .full : .incremental, replaces: replaced, recordHead: try numbers.recordHead(),
+                highestSnapshot: try numbers.highestSnapshot()
             ) { data, bytes in sources.record(dataArchives: staying + data, entriesChanged: changes, bytesAdded: bytes) }
             for archive in series.published { try archive.readBack(from: storage, keys: keys) }
-            for archive in series.published.dropLast() { try catalog.record(archive: archive.stored, contents: archive.contents) }
-            try catalog.replace(
-                MergeRecord(
-                    dropped: group.dropped, into: group.into, archive: commit.stored, contents: commit.contents, removedArchives: replaced))
-            return Outcome(published: series.published, superseded: superseded)
+            return Replacement(
+                published: series.published, superseded: taken,
+                merge: MergeRecord(
+                    dropped: group.dropped, into: group.into, archive: commit.stored, contents: commit.contents, removedArchives: replaced),
+                needed: needed, lane: series.hasFastFrames ? .fast : .deep)
         } catch {
-            series.abandon()
-            // A replacement that is not believed must not stand beside what it would replace.
-            try? catalog.forget(series.published.map(\.stored.name.number))
-            for archive in series.published.reversed() { try? storage.remove(archive.stored.name) }
+            discard(series)
             throw error
         }
     }
 
-    private func reader(_ archive: StoredArchive) throws -> ArchiveReader {
-        try ArchiveReader(try storage.open(archive.name), name: archive.name, keys: keys, repository: repository)
+    /// Tells the catalog of a replacement. What it supersedes may then be unlinked.
+    ///
+    /// - Throws: `CatalogError`: it is as before, and the replacement is to be discarded. `.inUse` when something that is needed would be lost.
+    package func record(_ replacement: Replacement) throws {
+        for archive in replacement.published.dropLast() { try catalog.record(archive: archive.stored, contents: archive.contents) }
+        try catalog.replace(replacement.merge, needed: replacement.needed)
+        try catalog.mark(replacement.published.map(\.stored.name.number), lane: replacement.lane)
     }
 
-    /// Brings the live chunks of one archive over, whole frames as they are, the others regrouped.
-    private func move(_ use: ArchiveUse, _ series: MergeSeries) throws {
-        if use.liveBytes == 0 { return }
-        let reader = try reader(use.archive)
-        var payload: [UInt8] = []
-        for frame in use.frames where !frame.live.isEmpty {
-            if frame.liveShare >= Consolidator.moveShare, frame.bytes >= UInt64(Consolidator.smallestMove) {
-                let compressed = try reader.compressedFrame(frame.number, opener: opener)
-                try series.append(compressed, frame.all)
-                continue
-            }
-            try reader.frame(frame.number, into: &payload, opener: opener)
-            try series.append(entriesOf: payload, all: frame.all, live: frame.live)
-        }
+    /// Removes a replacement that the catalog does not know: it must not stand beside what it would replace.
+    package func discard(_ replacement: Replacement) {
+        discard(replacement.published)
     }
 
     /// - Returns: The number of records.
@@ -136,5 +170,95 @@ package final class Consolidator {
             }
         }
         return count
+    }
+}
+
+// MARK: Single archives
+
+extension Consolidator {
+    package struct Evacuation: Sendable {
+        package var published: [PublishedArchive] = []
+        /// Frames that could not be read: their chunks stay where they are, for what they are worth.
+        package var damage: [ArchiveError] = []
+        /// Every chunk that is needed and could be read has another place now.
+        package var isComplete = true
+    }
+
+    /// Gives the live chunks of one archive another place, in new `data` archives that the catalog prefers from then on.
+    ///
+    /// Ends early when it is told to; what is done until then is kept, and the next call goes on from there.
+    /// - Parameter mustEnd: Asked after each frame.
+    /// - Throws: `StorageError`, `CatalogError`, `ArchiveError` when the archive cannot be opened at all. What was recorded stays.
+    package func evacuate(
+        _ archive: StoredArchive, _ needed: NeededChunks, _ treatment: Treatment, mustEnd: () -> Bool = { false }
+    ) throws -> Evacuation {
+        var result = Evacuation()
+        let use = try ArchiveUse(archive, catalog, needed, withCopies: false)
+        if use.frames.isEmpty { return result }
+        let reader = try reader(archive)
+        result.published = try writeData { series in
+            for (index, frame) in use.frames.enumerated() {
+                do {
+                    try carry(frame, of: reader, treatment, series)
+                } catch let error as ArchiveError where error.code != .noMemory && error.code != .selfCheck {
+                    result.damage.append(error)
+                }
+                if mustEnd(), index + 1 < use.frames.count {
+                    result.isComplete = false
+                    return
+                }
+            }
+        }
+        return result
+    }
+
+    /// Writes `data` archives with what `body` gives, reads them back and records them; what they hold is read from there from now on.
+    ///
+    /// - Throws: What `body` throws, `StorageError`, `CatalogError`. Nothing that is not recorded is left.
+    package func writeData(_ body: (MergeSeries) throws -> Void) throws -> [PublishedArchive] {
+        let series = series(time: Timestamp.now().milliseconds)
+        do {
+            try body(series)
+            try series.endSeries(highestSnapshot: try numbers.highestSnapshot())
+            for archive in series.published { try archive.readBack(from: storage, keys: keys) }
+            for archive in series.published {
+                try catalog.record(archive: archive.stored, contents: archive.contents, precedence: .newer)
+            }
+            try catalog.mark(series.published.map(\.stored.name.number), lane: series.hasFastFrames ? .fast : .deep)
+            return series.published
+        } catch {
+            discard(series)
+            throw error
+        }
+    }
+
+    private func series(time: Int64) -> MergeSeries {
+        MergeSeries(storage: storage, repository: repository, pool: pool, settings: settings, time: time, nextNumber: numbers.next)
+    }
+
+    private func discard(_ series: MergeSeries) {
+        series.abandon()
+        discard(series.published)
+    }
+
+    private func discard(_ archives: [PublishedArchive]) {
+        try? catalog.forget(archives.map(\.stored.name.number))
+        for archive in archives.reversed() { try? storage.remove(archive.stored.name) }
+    }
+
+    private func reader(_ archive: StoredArchive) throws -> ArchiveReader {
+        try ArchiveReader(try storage.open(archive.name), name: archive.name, keys: keys, repository: repository)
+    }
+
+    /// Brings the live chunks of one frame over: the whole frame as it is, or its entries.
+    private func carry(_ frame: ArchiveUse.Frame, of reader: ArchiveReader, _ treatment: Treatment, _ series: MergeSeries) throws {
+        let isWhole = treatment == .purge ? frame.live.count == frame.all.count : frame.liveShare >= Consolidator.moveShare
+        if isWhole, frame.bytes >= UInt64(Consolidator.smallestMove) {
+            let compressed = try reader.compressedFrame(frame.number, opener: opener)
+            if treatment != .recompress || compressed.codec == settings.level.codec { return try series.append(compressed, frame.all) }
+        }
+        var payload: [UInt8] = []
+        try reader.frame(frame.number, into: &payload, opener: opener)
+        try series.append(entriesOf: payload, all: frame.all, live: frame.live)
     }
 }

@@ -12,34 +12,36 @@ struct GroupSources {
     let coversFrom: UInt64
     /// The group held a full snapshot, or nothing stands before it: the result is full, so that the chain stays bounded.
     let isFull: Bool
-    /// The commits of the group.
+    /// The numbers of the group's commits, also of one that was lost and whose manifest only the catalog knows.
+    let replaced: [UInt64]
+    /// Those of them that are there.
     let commits: [StoredArchive]
     /// The `data` archives that its snapshots wrote and that are still there.
     let dataArchives: [StoredArchive]
 
-    /// - Throws: `StorageError.missing` when a commit of the group is gone.
+    /// - Throws: `CatalogError.unknownSnapshot`.
     init(_ group: MergeGroup, catalog: Catalog) throws {
-        let archives = Dictionary(try catalog.archives().map { ($0.archive.name.number, $0.archive) }, uniquingKeysWith: { $1 })
-        var commits: [StoredArchive] = []
         var records: [SnapshotRecord] = []
+        var replaced: [UInt64] = []
         var hasFull = false
         for number in group.dropped + [group.into] {
-            guard let row = try catalog.snapshot(number), let archive = archives[row.archive] else {
-                throw StorageError(.missing, "the archive of snapshot \(number) is missing", at: .root)
+            guard let row = try catalog.snapshot(number) else {
+                throw CatalogError(.unknownSnapshot, "there is no snapshot \(number)", path: catalog.path)
             }
             hasFull = hasFull || row.kind == .full
             records.append(row.record)
-            commits.append(archive)
+            replaced.append(row.archive)
         }
-        guard let first = records.first, let last = records.last else {
-            throw StorageError(.missing, "a group without snapshots", at: .root)
-        }
-        dataArchives = records.flatMap(\.dataArchives).compactMap { archives[$0] }
-        self.commits = commits
-        kept = last
-        parent = first.parent
-        coversFrom = first.coversFrom
-        isFull = hasFull || first.parent == nil
+        // `into` is always there, so neither is empty.
+        kept = records[records.count - 1]
+        // Where snapshots were lost and given up, a full one takes the place of the hole before it too.
+        let before = try catalog.newest(below: records[0].number)
+        isFull = hasFull || before == nil
+        parent = isFull ? before.map { .init(number: $0.number, identity: $0.record.identity) } : records[0].parent
+        coversFrom = isFull ? (before?.number ?? 0) + 1 : records[0].coversFrom
+        self.replaced = replaced
+        commits = try catalog.archives(replaced).map(\.archive)
+        dataArchives = try catalog.archives(Array(Set(records.flatMap(\.dataArchives)))).map(\.archive)
     }
 
     /// What the merged archive says of the kept snapshot: its number, time and identity stay.
@@ -66,27 +68,23 @@ struct ArchiveUse {
         var liveShare: Double { bytes == 0 ? 0 : Double(liveBytes) / Double(bytes) }
     }
 
-    let archive: StoredArchive
+    /// Those with anything to carry on.
     private(set) var frames: [Frame] = []
 
-    var bytes: UInt64 { frames.reduce(0) { $0 + $1.bytes } }
-    var liveBytes: UInt64 { frames.reduce(0) { $0 + $1.liveBytes } }
-    /// Less than half of its bytes are live.
-    var isMostlyDead: Bool { liveBytes * 2 < bytes }
-
-    init(_ archive: StoredArchive, catalog: Catalog, live: ChunkSet) throws {
-        self.archive = archive
-        for chunk in try catalog.chunks(in: archive.name.number, referenced: live) {
+    /// - Parameter withCopies: A chunk that the catalog finds elsewhere first is needed from here too: a standalone snapshot keeps
+    ///   everything itself.
+    init(_ archive: StoredArchive, _ catalog: Catalog, _ needed: NeededChunks, withCopies: Bool) throws {
+        for chunk in try catalog.chunks(in: archive.name.number, needed: needed) {
             if frames.last?.number != Int(chunk.frame) { frames.append(Frame(number: Int(chunk.frame))) }
             let piece = PayloadChunk(digest: chunk.digest, offset: chunk.offset, length: chunk.length)
             let last = frames.count - 1
             frames[last].all.append(piece)
             frames[last].bytes += UInt64(chunk.length)
-            // A chunk that the catalog finds elsewhere first is not needed from here.
-            if chunk.isReferenced, chunk.isPrimary {
+            if chunk.isNeeded, chunk.isPrimary || withCopies {
                 frames[last].live.append(piece)
                 frames[last].liveBytes += UInt64(chunk.length)
             }
         }
+        frames.removeAll(where: \.live.isEmpty)
     }
 }

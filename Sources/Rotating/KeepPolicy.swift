@@ -51,6 +51,8 @@ package enum KeepReason: String, Hashable, Sendable, CaseIterable {
     case hourly, daily, weekly, monthly, yearly, fulls
     /// No rule wants it, but the kept standalone snapshot behind it takes nothing in.
     case beforeStandalone = "before_standalone"
+    /// Other snapshots were to be forgotten, and not this one.
+    case asked
     /// No rule wants it, but the clock is not trusted: see `RotationPlan.Suspension`.
     case suspended
 }

@@ -1,13 +1,15 @@
-// The archives that a merge writes: chunks moved or regrouped, then the manifest.
-// In: frames, tar entries, manifest records.  Out: `data` archives as they fill, and the commit.
+// The archives that a consolidation writes: chunks moved or regrouped, then perhaps a manifest.
+// In: frames, tar entries, new chunks, manifest records.  Out: `data` archives as they fill, and at the end a commit or one more.
+// Invariant: memory holds what is being gathered, one payload, and the frames in flight.
+// Entries of one type stand together, which is worth more than the codec (architecture, decision 7): as far as they fit into memory.
 
-internal import Archiving
+package import Archiving
 internal import Compressing
-internal import Encrypting
-internal import Kernel
+package import Encrypting
+package import Kernel
 internal import Storing
 
-final class MergeSeries {
+package final class MergeSeries {
     private let storage: any Storage
     private let repository: RepositoryID
     private let pool: SealingPool
@@ -15,9 +17,12 @@ final class MergeSeries {
     private let time: Int64
     private let nextNumber: () throws -> UInt64
     private var writer: ArchiveWriter?
+    private var gathered = GatheredEntries()
     private var payload = DataPayload()
     private var manifest = ManifestWriter()
     private(set) var published: [PublishedArchive] = []
+    /// Some frame keeps a payload that the deep lane would have made smaller.
+    private(set) var hasFastFrames = false
 
     private static let payloadSize = 16 << 20
     private static let manifestSize = 4 << 20
@@ -36,6 +41,7 @@ final class MergeSeries {
 
     /// A whole frame, with its compressed payload.
     func append(_ frame: CompressedFrame, _ chunks: [PayloadChunk]) throws {
+        if frame.codec != settings.level.codec { hasFastFrames = true }
         try currentWriter().appendCompressed(frame, chunks: chunks)
         try endArchiveIfFull()
     }
@@ -43,8 +49,8 @@ final class MergeSeries {
     /// The tar entries of a decoded payload that hold `live` chunks, as they are.
     ///
     /// - Parameter all: Every chunk of the frame, by ascending offset: an entry begins where the one before it ends.
-    /// - Throws: `ArchiveError` when a chunk is not what its digest says: damage is not carried on.
-    func append(entriesOf decoded: [UInt8], all: [PayloadChunk], live: [PayloadChunk]) throws {
+    /// - Throws: `ArchiveError` when a chunk is not what its digest says: damage is not carried on. What stood before it is.
+    package func append(entriesOf decoded: [UInt8], all: [PayloadChunk], live: [PayloadChunk]) throws {
         let wanted = Set(live)
         var start = 0
         for chunk in all {
@@ -55,17 +61,37 @@ final class MergeSeries {
             guard start < content, end <= decoded.count else {
                 throw ArchiveError(.malformed, "chunk \(chunk.digest) does not stand in a tar entry of its frame")
             }
-            if payload.count > 0, payload.count + end - start > MergeSeries.payloadSize { try flush() }
             // start < content <= content + length <= end <= decoded.count, checked above.
             try decoded.withUnsafeBytes { bytes in
-                let entry = UnsafeRawBufferPointer(rebasing: bytes[start..<end])
-                try payload.append(entry: entry, contentOffset: content - start, digest: chunk.digest, length: chunk.length)
+                try gathered.append(
+                    UnsafeRawBufferPointer(rebasing: bytes[start..<end]), contentOffset: content - start, digest: chunk.digest,
+                    length: chunk.length)
             }
+            if gathered.count >= settings.gathering { try flushGathered() }
         }
     }
 
+    /// A chunk that is not in the repository any more, from a file that still holds it.
+    ///
+    /// - Parameter offset: Where it stands in its file; nil when it is the whole file.
+    package func append(_ bytes: UnsafeRawBufferPointer, digest: Digest, path: Path, offset: UInt64?, status: FileStatus) throws {
+        if payload.count > 0, payload.count + bytes.count > MergeSeries.payloadSize { try flush() }
+        payload.append(
+            bytes, digest: digest, path: path, chunkOffset: offset, mode: status.mode, modified: status.modified, uid: status.uid,
+            gid: status.gid)
+    }
+
     func endData() throws {
+        try flushGathered()
         if payload.count > 0 { try flush() }
+    }
+
+    /// Ends a series without a commit.
+    func endSeries(highestSnapshot: UInt64) throws {
+        try endData()
+        guard let writer else { return }
+        published.append(try writer.finish(kind: .data, time: time, highestSnapshot: highestSnapshot))
+        self.writer = nil
     }
 
     func add(upsert entry: Entry, previous: [Chunk]?) throws {
@@ -99,6 +125,14 @@ final class MergeSeries {
         writer = nil
     }
 
+    private func flushGathered() throws {
+        try gathered.forEachByType { entry, contentOffset, digest, length in
+            if payload.count > 0, payload.count + entry.count > MergeSeries.payloadSize { try flush() }
+            payload.append(entry: entry, contentOffset: contentOffset, digest: digest, length: length)
+        }
+        gathered.removeAll()
+    }
+
     private func flush() throws {
         let (bytes, chunks) = payload.take()
         try currentWriter().appendData(payload: bytes, chunks: chunks, level: settings.level)
@@ -122,5 +156,55 @@ final class MergeSeries {
         let writer = try ArchiveWriter(storage: storage, number: try nextNumber(), repository: repository, pool: pool)
         self.writer = writer
         return writer
+    }
+}
+
+/// Tar entries that wait to be sorted by the type of their files.
+private struct GatheredEntries {
+    private struct Piece {
+        var type: [UInt8]
+        var start: Int
+        var count: Int
+        var contentOffset: Int
+        var digest: Digest
+        var length: UInt32
+    }
+
+    private var bytes: [UInt8] = []
+    private var pieces: [Piece] = []
+
+    var count: Int { bytes.count }
+
+    /// - Throws: `ArchiveError.digestMismatch`; nothing was added.
+    mutating func append(_ entry: UnsafeRawBufferPointer, contentOffset: Int, digest: Digest, length: UInt32) throws(ArchiveError) {
+        guard SHA256.digest(of: UnsafeRawBufferPointer(rebasing: entry[contentOffset..<contentOffset + Int(length)])) == digest else {
+            throw ArchiveError(.digestMismatch, "the content of chunk \(digest) is another")
+        }
+        pieces.append(
+            Piece(
+                type: DataPayload.fileType(ofEntry: entry, contentOffset: contentOffset), start: bytes.count, count: entry.count,
+                contentOffset: contentOffset, digest: digest, length: length))
+        bytes.append(contentsOf: entry)
+    }
+
+    /// Within a type, in the order in which they came.
+    func forEachByType(_ body: (_ entry: UnsafeRawBufferPointer, _ contentOffset: Int, _ digest: Digest, _ length: UInt32) throws -> Void) rethrows {
+        let order = pieces.indices.sorted { left, right in
+            pieces[left].type.lexicographicallyPrecedes(pieces[right].type)
+                || !pieces[right].type.lexicographicallyPrecedes(pieces[left].type) && left < right
+        }
+        try bytes.withUnsafeBytes { bytes in
+            for index in order {
+                let piece = pieces[index]
+                // Every piece was appended whole.
+                let entry = UnsafeRawBufferPointer(rebasing: bytes[piece.start..<piece.start + piece.count])
+                try body(entry, piece.contentOffset, piece.digest, piece.length)
+            }
+        }
+    }
+
+    mutating func removeAll() {
+        bytes.removeAll(keepingCapacity: true)
+        pieces.removeAll(keepingCapacity: true)
     }
 }

@@ -8,9 +8,15 @@ package import Kernel
 
 /// A run of dropped snapshots and the kept one that follows it, whose archive takes over what is still reachable of them.
 package struct MergeGroup: Hashable, Sendable {
-    /// Ascending; one or more. No kept snapshot stands between them.
+    /// Ascending. No kept snapshot stands between them.
     package let dropped: [UInt64]
     package let into: UInt64
+
+    /// - Parameter dropped: Empty when only the archive of `into` is rewritten.
+    package init(dropped: [UInt64], into: UInt64) {
+        self.dropped = dropped
+        self.into = into
+    }
 }
 
 package struct RotationPlan: Hashable, Sendable {
@@ -43,6 +49,16 @@ package struct RotationPlan: Hashable, Sendable {
     /// - Complexity: O(n log n); about two microseconds for each snapshot.
     package init(snapshots: [SnapshotSummary], policy: KeepPolicy, now: Timestamp, zone: CalendarTime.Zone = .local) {
         self.init(snapshots: snapshots, policy: policy, now: now) { CalendarTime($0, in: zone) }
+    }
+
+    /// Drops these snapshots and no others. One that stands before a kept standalone snapshot and has nothing to merge into stays.
+    package init(snapshots: [SnapshotSummary], forgetting numbers: Set<UInt64>) {
+        let ordered = snapshots.sorted { $0.number < $1.number }
+        var rules = KeepRules(ordered)
+        rules.keepAll(but: numbers)
+        choices = zip(ordered, rules.reasons).map { Choice(number: $0.number, keep: !$1.isEmpty, reasons: $1) }
+        merges = RotationPlan.grouped(choices)
+        suspension = nil
     }
 
     /// The same by another calendar.
@@ -118,6 +134,11 @@ private struct KeepRules {
         keepPeriods(policy, calendar: calendar)
         keepNewest(policy.fulls, .fulls, where: \.isFull)
         if let size = policy.size { dropOldest(over: size) }
+        keepBeforeStandalone()
+    }
+
+    mutating func keepAll(but numbers: Set<UInt64>) {
+        keep(.asked) { !numbers.contains($0.number) }
         keepBeforeStandalone()
     }
 

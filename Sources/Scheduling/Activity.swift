@@ -10,6 +10,8 @@ package enum Activity: Hashable, Sendable {
     case reconcile(Set<ReconcileReason>)
     case rotate
     case verify
+    /// Rewrites archives so that they take less space, or are under the newest key.
+    case compact
 
     package var kind: ActivityKind {
         switch self {
@@ -18,18 +20,19 @@ package enum Activity: Hashable, Sendable {
         case .reconcile: .reconcile
         case .rotate: .rotate
         case .verify: .verify
+        case .compact: .compact
         }
     }
 }
 
 package enum ActivityKind: String, Hashable, Sendable, CaseIterable {
-    case incremental, full, reconcile, rotate, verify
+    case incremental, full, reconcile, rotate, verify, compact
 
     /// True for what ends in a snapshot.
     package var takesSnapshot: Bool {
         switch self {
         case .incremental, .full, .reconcile: true
-        case .rotate, .verify: false
+        case .rotate, .verify, .compact: false
         }
     }
 }

@@ -35,6 +35,7 @@ package enum WaitReason: String, Hashable, Sendable {
     case nextReconcile = "next reconcile"
     case nextRotation = "next rotation"
     case nextVerification = "next verification"
+    case idleTime = "idle time"
     case reconcileStorm = "reconciles too close together"
     case mainsPower = "mains power"
     case unmeteredNetwork = "unmetered network"

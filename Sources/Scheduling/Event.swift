@@ -27,6 +27,10 @@ package enum Event: Hashable, Sendable {
     case resumed
     /// Conditions speak against archiving (nil: no more).
     case deferred(Deferral?)
+    /// There are archives to rewrite, or none.
+    case compactable(Bool)
+    /// The repository lost something, or is damaged: verification looks at it now.
+    case damageSuspected
     /// The repository can be reached again: failures are tried again at once.
     case repositoryReturned
     /// The activity that was decided last has ended.
@@ -40,7 +44,7 @@ package enum Outcome: Hashable, Sendable {
     case succeeded
     /// Succeeded, and there was nothing to record.
     case unchanged
-    /// A slice of a rotation or verification is done and there is more: it goes on when nothing more urgent is ready.
+    /// A slice of a rotation, verification or compaction is done and there is more: it goes on when nothing more urgent is ready.
     case partial
     case failed
     /// Given up without fault, as at shutdown: still to be done, without backoff.
@@ -68,5 +72,6 @@ package struct Request: Hashable, Sendable {
         case full(FullOptions)
         case rotate
         case verify
+        case compact
     }
 }

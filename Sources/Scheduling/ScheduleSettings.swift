@@ -17,13 +17,15 @@ package struct ScheduleSettings: Hashable, Sendable {
     package var rotateEvery: Duration?
     /// Rotates sooner once there are so many new snapshots.
     package var rotateAfterSnapshots: Int
+    /// Archives are rewritten once no snapshot was taken for so long.
+    package var compactAfter: Duration
     /// After this long without a snapshot, one is taken although conditions speak against it. `nil`: it waits without end.
     package var longestWait: Duration?
 
     package init(
         minimumGap: Duration = .seconds(10), reconcileEvery: Duration? = .seconds(3600), reconcileJitter: Double = 0,
         fullEvery: Duration? = .seconds(7 * 86400), verifyEvery: Duration? = .seconds(86400),
-        rotateEvery: Duration? = .seconds(3600), rotateAfterSnapshots: Int = 240, longestWait: Duration? = .seconds(86400)
+        rotateEvery: Duration? = .seconds(3600), rotateAfterSnapshots: Int = 240, compactAfter: Duration = .seconds(120), longestWait: Duration? = .seconds(86400)
     ) {
         self.minimumGap = minimumGap
         self.reconcileEvery = reconcileEvery
@@ -32,6 +34,7 @@ package struct ScheduleSettings: Hashable, Sendable {
         self.verifyEvery = verifyEvery
         self.rotateEvery = rotateEvery
         self.rotateAfterSnapshots = rotateAfterSnapshots
+        self.compactAfter = compactAfter
         self.longestWait = longestWait
     }
 }
@@ -65,7 +68,7 @@ package struct ScheduleState: Hashable, Sendable {
     /// The latest success of what comes round by the clock.
     func last(_ kind: ActivityKind) -> Timestamp? {
         switch kind {
-        case .incremental: nil
+        case .incremental, .compact: nil
         case .full: lastFull
         case .reconcile: lastReconcile
         case .rotate: lastRotate

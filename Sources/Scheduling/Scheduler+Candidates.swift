@@ -48,7 +48,7 @@ extension Scheduler {
             return [prepared(Candidate(activity: .full([]), ready: now, reason: .nextFull))]
         }
         let all = [reconcileCandidate(at: now), fullCandidate(at: now), incrementalCandidate()] + unfinishedCandidates(at: now)
-            + [rotateCandidate(at: now), verifyCandidate(at: now)]
+            + [rotateCandidate(at: now), verifyCandidate(at: now), compactCandidate(at: now)]
         return all.compactMap { $0.map(prepared) }
     }
 
@@ -77,7 +77,12 @@ extension Scheduler {
 
     private func unfinishedCandidates(at now: Int64) -> [Candidate?] {
         unfinished.map { turn in
-            let reason: WaitReason = turn.activity == .rotate ? .nextRotation : .nextVerification
+            let reason: WaitReason =
+                switch turn.activity {
+                case .rotate: .nextRotation
+                case .compact: .idleTime
+                default: .nextVerification
+                }
             return Candidate(activity: turn.activity, ready: now, reason: reason, isUnfinished: true)
         }
     }
@@ -92,6 +97,13 @@ extension Scheduler {
     private func verifyCandidate(at now: Int64) -> Candidate? {
         guard let every = settings.verifyEvery, !isUnfinished(.verify) else { return nil }
         return Candidate(activity: .verify, ready: due(.verify, every: Scheduler.nanoseconds(every), now), reason: .nextVerification)
+    }
+
+    /// When nothing else is to be done, and the computer's owner does not write at the moment.
+    private func compactCandidate(at now: Int64) -> Candidate? {
+        guard isCompactable, !isUnfinished(.compact) else { return nil }
+        let idle = lastSnapshotEnd.map { $0 + Scheduler.nanoseconds(settings.compactAfter) }
+        return Candidate(activity: .compact, ready: idle ?? now, reason: .idleTime)
     }
 
     private func isUnfinished(_ activity: Activity) -> Bool {

@@ -7,7 +7,7 @@
 //   paused     as waiting, but for the end of the pause; requests are still served
 //   deferred   as waiting, but for mains power or an unmetered network, for at most `longestWait`
 // Running begins when the first of these is ready, in this order: a request; the first full; a reconcile; a due full; an
-// incremental; the rest of a sliced rotation or verification; a rotation; a verification.
+// incremental; the rest of a sliced rotation, verification or compaction; a rotation; a verification; a compaction.
 //
 // Whatever comes round by the clock is counted from its latest success, not from a time of day, so a machine that was off or
 // asleep catches up. Wall-clock times are translated once, at the first event, to the boot clock, which counts through sleep and
@@ -42,6 +42,7 @@ package struct Scheduler: Sendable {
     private(set) var storm = ReconcileStorm()
     private(set) var retries: [ActivityKind: RetryBackoff] = [:]
     private(set) var deferral: Deferral?
+    private(set) var isCompactable = false
     /// Boot-clock nanoseconds of the latest success of each kind, and of the end of the latest snapshot.
     private(set) var successes: [ActivityKind: Int64] = [:]
     private(set) var lastSnapshotEnd: Int64?
@@ -71,6 +72,10 @@ package struct Scheduler: Sendable {
         case .paused(let duration): pause(duration, at: instants)
         case .resumed: endPause()
         case .deferred(let deferral): setDeferral(deferral, at: now)
+        case .compactable(let isCompactable): self.isCompactable = isCompactable
+        case .damageSuspected:
+            successes[.verify] = nil
+            retries[.verify] = nil
         case .repositoryReturned: retries = [:]
         case .finished(let outcome): finish(outcome, at: instants)
         case .reconfigured(let settings): self.settings = settings
@@ -119,13 +124,13 @@ package struct Scheduler: Sendable {
         case .full, .reconcile:
             turn.reasons = reasons
             reasons = []
-        case .incremental, .rotate, .verify: break
+        case .incremental, .rotate, .verify, .compact: break
         }
         self.turn = turn
         return .start(turn.activity, requests: turn.requests.map(\.id))
     }
 
-    /// All snapshots that were asked for become one; verifications and rotations are served one by one.
+    /// All snapshots that were asked for become one; upkeep is served one by one.
     private mutating func takeRequests() -> Turn? {
         var snapshots: [Request] = []
         var options: FullOptions?
@@ -135,15 +140,15 @@ package struct Scheduler: Sendable {
             case .full(let more):
                 snapshots.append(request)
                 options = more.union(options ?? [])
-            case .rotate, .verify: break
+            case .rotate, .verify, .compact: break
             }
         }
         if snapshots.isEmpty {
             guard !queue.isEmpty else { return nil }
             let request = queue.removeFirst()
-            return Turn(activity: request.wish == .rotate ? .rotate : .verify, requests: [request], reasons: [])
+            return Turn(activity: request.wish.upkeep ?? .verify, requests: [request], reasons: [])
         }
-        queue.removeAll { $0.wish != .rotate && $0.wish != .verify }
+        queue.removeAll { $0.wish.upkeep == nil }
         let activity: Activity
         if options != nil || state.lastFull == nil {
             activity = .full(options ?? [])
@@ -152,6 +157,18 @@ package struct Scheduler: Sendable {
             activity = reasons.isEmpty ? .incremental : .reconcile(reasons)
         }
         return Turn(activity: activity, requests: snapshots, reasons: [])
+    }
+}
+
+extension Request.Wish {
+    /// Nil for what ends in a snapshot.
+    fileprivate var upkeep: Activity? {
+        switch self {
+        case .snapshot, .full: nil
+        case .rotate: .rotate
+        case .verify: .verify
+        case .compact: .compact
+        }
     }
 }
 
@@ -231,6 +248,7 @@ extension Scheduler {
             state.unrotatedSnapshots = 0
             state.hasUnrotatedFull = false
         case .verify: state.lastVerify = instants.wall
+        case .compact: isCompactable = false
         }
     }
 

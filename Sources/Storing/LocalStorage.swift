@@ -21,6 +21,29 @@ package final class LocalStorage: Storage {
         try entries().archives.sorted { $0.name < $1.name }
     }
 
+    package func names(of number: UInt64) throws(StorageError) -> [ArchiveName] {
+        let start = Array("\(padded(number, ArchiveName.digits))-".utf8)
+        let place = try openDirectory(.read)
+        do throws(Errno) {
+            var result: [ArchiveName] = []
+            var names = try DirectoryStream(place)
+            while let bytes = try names.next() {
+                if bytes.starts(with: start), let name = ArchiveName(bytes: bytes) { result.append(name) }
+            }
+            return result
+        } catch {
+            throw StorageError(error, cannot: "list the archives", at: directory)
+        }
+    }
+
+    /// The directory's own times, once they lie two seconds back: ext4 and others count in ticks of some milliseconds, FAT in
+    /// two seconds.
+    package var stamp: String? {
+        guard let status = try? FileStatus(of: directory), Timestamp.now().duration(since: status.changed) > .seconds(2) else { return nil }
+        return [Int64(bitPattern: status.inode), status.modified.seconds, Int64(status.modified.nanoseconds), status.changed.seconds,
+            Int64(status.changed.nanoseconds)].map(String.init).joined(separator: " ")
+    }
+
     package func foreignNames() throws(StorageError) -> [[UInt8]] {
         try entries().foreign.sorted { $0.lexicographicallyPrecedes($1) }
     }

@@ -70,15 +70,10 @@ extension Repository {
         return lock
     }
 
-    /// Held while archives are read, shared with other readers: what is listed stays while it is held.
-    ///
-    /// - Throws: `.locked` while archives are being removed, which is short: try again.
+    /// Held while archives are read, shared with other readers: what is listed stays while it is held. Waits while archives are being
+    /// removed, which is short.
     package func lockForReading() throws(StorageError) -> RepositoryLock {
-        guard let lock = try RepositoryLock.take(.shared, at: path.appending(Repository.readersName.utf8)) else {
-            throw StorageError(
-                .locked, "archives are being removed at this moment", at: path, remedy: "try again in a few seconds")
-        }
-        return lock
+        try RepositoryLock.wait(.shared, at: path.appending(Repository.readersName.utf8))
     }
 
     /// Held while archives are removed. Nil while someone reads: remove nothing then, and try again later.

@@ -27,6 +27,17 @@ package final class RepositoryLock: Sendable {
         }
     }
 
+    /// Takes the lock as soon as it is free.
+    static func wait(_ lock: Descriptor.Lock, at path: Path) throws(StorageError) -> RepositoryLock {
+        let file = try open(path, lock)
+        do throws(Errno) {
+            try file.waitForLock(lock)
+        } catch {
+            throw StorageError(error, cannot: "lock the repository", at: path)
+        }
+        return RepositoryLock(file)
+    }
+
     /// Says in the file who holds it, for the message that another writer gives. A courtesy: it may fail.
     func sign() {
         try? file.truncate(to: 0)

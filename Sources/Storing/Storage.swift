@@ -24,6 +24,13 @@ package protocol Storage: Sendable {
     /// - Throws: `.notThere` when the place itself is gone: nothing is said about the archives then.
     func list() throws(StorageError) -> [StoredArchive]
 
+    /// The archives of one number: more than one means two writers. Asks for names only, so it costs a fraction of `list`.
+    func names(of number: UInt64) throws(StorageError) -> [ArchiveName]
+
+    /// A text that changes whenever an archive comes or goes. Nil where that cannot be told, or when the last change is too
+    /// recent for the clock of the file system to tell the next one apart.
+    var stamp: String? { get }
+
     /// What stands among the archives and is neither one nor a temporary file, sorted by bytes.
     func foreignNames() throws(StorageError) -> [[UInt8]]
 

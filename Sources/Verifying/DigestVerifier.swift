@@ -49,9 +49,7 @@ struct MissingArchives {
         let present = Set(stored.map(\.name.text))
         let known = try catalog?.archives().map(\.archive.name.text) ?? []
         let missing = Set(known + lost).subtracting(present).sorted()
-        let named = missing.compactMap { ArchiveName($0)?.number }
         findings = missing.map { VerifyFinding(archive: $0, damage: .missing, reason: "the archive is missing") }
-            + HistoryCheck.findings(in: try catalog?.snapshots() ?? [], archives: Set(stored.map(\.name.number)).union(named),
-                highest: try catalog?.highestNumbers().snapshot ?? 0)
+            + HistoryCheck.findings(in: try catalog?.snapshots() ?? [], highest: try catalog?.highestNumbers().snapshot ?? 0)
     }
 }

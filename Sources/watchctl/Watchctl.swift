@@ -20,11 +20,11 @@ struct Watchctl: ParsableCommand {
                 subcommands: [Start.self, Stop.self, Restart.self, Reload.self, Pause.self, Resume.self, Status.self, Check.self]),
             CommandGroup(
                 name: "Snapshots",
-                subcommands: [Snapshot.self, Snapshots.self, Pin.self, Unpin.self, Tag.self, Rotate.self]),
+                subcommands: [Snapshot.self, Snapshots.self, Pin.self, Unpin.self, Tag.self, Rotate.self, Forget.self, Purge.self]),
             CommandGroup(
                 name: "Getting files back", subcommands: [Ls.self, Cat.self, Restore.self, Export.self, Import.self]),
             CommandGroup(
-                name: "Upkeep", subcommands: [Verify.self, Doctor.self, Catalog.self]),
+                name: "Upkeep", subcommands: [Verify.self, Repair.self, Compact.self, Doctor.self, Catalog.self]),
         ])
 
     static func main() {

@@ -18,7 +18,7 @@ struct ChunkTests {
         #expect(try fixture.catalog.location(of: digest("unknown")) == nil)
         let chunks = ["a", "lost", "b"].map { Chunk(digest: digest($0), length: 100) }
         #expect(try fixture.catalog.locations(of: chunks).map { $0?.offset } == [1512, nil, 512])
-        #expect(try fixture.catalog.areStored(chunks.map(\.digest)) == [true, false, true])
+        #expect(try chunks.map { try fixture.catalog.isStored($0.digest) } == [true, false, true])
         #expect(try fixture.catalog.lostChunks() == [digest("lost")])
         try fixture.record([], stored: stored("lost"))
         #expect(try fixture.catalog.isStored(digest("lost")))
@@ -41,12 +41,6 @@ struct ChunkTests {
         try fixture.catalog.record(archive: first.0, contents: first.1)
         try fixture.catalog.record(archive: second.0, contents: second.1)
         #expect(try fixture.catalog.locations(of: digest("a")).map(\.archive) == [1, 2])
-        try fixture.catalog.withdraw([1])
-        #expect(try fixture.catalog.areStored(["a", "b", "x"].map { digest($0) }) == [true, false, true])
-        #expect(try !fixture.catalog.isStored(digest("b")))
-        #expect(try fixture.catalog.location(of: digest("b"))?.archive == 1)
-        try fixture.catalog.reinstate([1])
-        #expect(try fixture.catalog.isStored(digest("b")))
         try fixture.catalog.forget([1])
         #expect(try fixture.catalog.locations(of: digest("a")) == [ChunkLocation(archive: 2, frame: 0, offset: 1512, length: 100)])
         #expect(try fixture.catalog.location(of: digest("b")) == nil)
@@ -68,14 +62,57 @@ struct ChunkTests {
         let fixture = try CatalogFixture()
         try fixture.record([.upsert(file("/home/me/a", "old", "both"))], stored: stored("old", "both", "never"))
         try fixture.record([.upsert(file("/home/me/a", "both", "new"))], stored: stored("new"))
-        let referenced = try fixture.catalog.referencedChunks()
-        #expect(referenced.count == 3)
-        let first = try fixture.catalog.chunks(in: 1, referenced: referenced)
+        let needed = NeededChunks(try fixture.catalog.references(kept: [1, 2], dropping: []), merging: 0)
+        let first = try fixture.catalog.chunks(in: 1, needed: needed)
         #expect(first.map(\.digest) == ["old", "both", "never"].map { digest($0) })
-        #expect(first.map(\.isReferenced) == [true, true, false])
-        let usage = try fixture.catalog.usage(referenced: referenced)
-        #expect(usage[1] == ArchiveUsage(chunks: 3, referencedChunks: 2, bytes: 300, referencedBytes: 200))
-        #expect(usage[2]?.referencedChunks == 1)
+        #expect(first.map(\.isNeeded) == [true, true, false])
+        #expect(try fixture.catalog.usage(of: 1, needed: needed) == ArchiveUsage(bytes: 300, neededBytes: 200))
+        #expect(try fixture.catalog.usage(of: 2, needed: needed) == ArchiveUsage(bytes: 100, neededBytes: 100))
+    }
+
+    /// Groups go one after the other: what only a later one needs is needed until it is its turn.
+    @Test func whatIsNeededShrinksFromGroupToGroup() throws {
+        let fixture = try CatalogFixture()
+        for name in ["one", "two", "three", "four", "five"] {
+            try fixture.record([.upsert(file("/home/me/a", name)), .upsert(file("/home/me/b", "always"))], stored: stored(name, "always"))
+        }
+        let references = try fixture.catalog.references(kept: [3, 5], dropping: [[4], [1, 2]])
+        func needed(_ group: Int) throws -> [String] {
+            let needed = NeededChunks(references, merging: group)
+            return try ["one", "two", "three", "four", "five", "always"].enumerated().filter { index, name in
+                try fixture.catalog.chunks(in: UInt64(min(index, 4) + 1), needed: needed).contains { $0.digest == digest(name) && $0.isNeeded }
+            }.map(\.element)
+        }
+        #expect(try needed(-1) == ["one", "two", "three", "four", "five", "always"])
+        #expect(try needed(0) == ["one", "two", "three", "five", "always"])
+        #expect(try needed(1) == ["three", "five", "always"])
+    }
+
+    @Test func whatIsNeededKeepsItsOnlyArchive() throws {
+        let fixture = try CatalogFixture()
+        let data = fixture.archive(.data, chunks: stored("a", "b"))
+        try fixture.catalog.record(archive: data.0, contents: data.1)
+        try fixture.record([.upsert(file("/home/me/a", "a"))])
+        let needed = NeededChunks(try fixture.catalog.references(kept: [1], dropping: []), merging: 0)
+        let error = #expect(throws: CatalogError.self) { try fixture.catalog.forget([1], needed: needed) }
+        #expect(error?.code == .inUse)
+        let copy = fixture.archive(.data, chunks: stored("a"))
+        try fixture.catalog.record(archive: copy.0, contents: copy.1)
+        try fixture.catalog.forget([1], needed: needed)
+        #expect(try fixture.catalog.isStored(digest("a")))
+    }
+
+    /// The catalog can write a lost manifest again, so it does not forget the snapshot with its archive.
+    @Test func aLostManifestLeavesItsSnapshot() throws {
+        let fixture = try CatalogFixture()
+        try fixture.record([.upsert(file("/home/me/a", "a"))], stored: stored("a"))
+        try fixture.record([.upsert(file("/home/me/b", "b"))], stored: stored("b"))
+        let lost = try #require(try fixture.catalog.archives([1]).first)
+        try fixture.catalog.lose([1])
+        #expect(try fixture.catalog.snapshotsWithoutArchive() == [1])
+        #expect(try fixture.entries(at: 1).map(\.path) == [file("/home/me/a").path])
+        #expect(try fixture.catalog.lostChunks() == [digest("a")])
+        #expect(lost.snapshot == 1)
     }
 
     @Test func aManifestsArchiveCannotBeForgotten() throws {

@@ -91,7 +91,7 @@ private final class History {
         let isComplete = isFull && Bool.random(using: &random)
         let records = isComplete ? sorted(tree).map { ManifestRecord.upsert($0) } : differences(old, tree)
         let used = Set(tree.values.flatMap { $0.content.chunks.map(\.digest) }).sorted()
-        let known = try fixture.catalog.areStored(used)
+        let known = try used.map { try fixture.catalog.isStored($0) }
         let new = zip(used, known).filter { !$0.1 }.map(\.0)
         let stored = new.enumerated().map { StoredChunk(digest: $1, frame: 0, offset: UInt32($0) * 100, length: 100) }
         let record = fixture.snapshotRecord(newest + 1, parent: newest == 0 ? nil : newest)
@@ -113,14 +113,15 @@ private final class History {
         let removed = try numbers[start...end].map { try #require(try fixture.catalog.snapshot($0)).archive }
         let expected = differences(before.map { states[$0] ?? [:] } ?? [:], states[into] ?? [:])
         #expect(try fixture.changes(from: before, to: into) == expected)
-        let referenced = try fixture.catalog.referencedChunks()
-        let moved = try removed.flatMap { try fixture.catalog.chunks(in: $0, referenced: referenced) }.filter(\.isReferenced)
+        let dropped = Array(numbers[start..<end])
+        let references = try fixture.catalog.references(kept: numbers.filter { !dropped.contains($0) }, dropping: [dropped])
+        let needed = NeededChunks(references, merging: 0)
+        let moved = try removed.flatMap { try fixture.catalog.chunks(in: $0, needed: needed) }.filter { $0.isNeeded && $0.isPrimary }
         let stored = moved.enumerated().map { StoredChunk(digest: $1.digest, frame: 1, offset: UInt32($0) * 100, length: $1.length) }
         let record = fixture.snapshotRecord(into, parent: before, coversFrom: numbers[start])
         let (archive, contents) = fixture.archive(before == nil ? .full : .incremental, chunks: stored, snapshot: record)
-        let dropped = Array(numbers[start..<end])
         try fixture.catalog.replace(
-            MergeRecord(dropped: dropped, into: into, archive: archive, contents: contents, removedArchives: removed))
+            MergeRecord(dropped: dropped, into: into, archive: archive, contents: contents, removedArchives: removed), needed: needed)
         for number in dropped { states[number] = nil }
     }
 

@@ -24,6 +24,18 @@ import Testing
             VerifyResponse(depth: request.depth.rawValue, archivesRead: 0, bytesRead: 0, findings: [])
         }
         func rotate(_ request: RotateRequest) async throws -> RotateResponse { throw Errno.noSpace }
+        func forget(_ request: ForgetRequest) async throws -> RotateResponse {
+            RotateResponse(snapshots: request.snapshots.map { .init(number: $0, keep: false, reasons: []) }, removedArchives: 0, freedBytes: 0, message: "")
+        }
+
+        func purge(_ request: PurgeRequest) async throws -> MessageResponse { MessageResponse(message: "\(request.paths.count) paths purged") }
+
+        func compact() async throws -> CompactResponse { CompactResponse(rewrittenArchives: 3, freedBytes: -5, message: "") }
+
+        func repair(_ request: RepairRequest) async throws -> RepairResponse {
+            RepairResponse(mended: request.known ? ["known"] : ["all"], givenUp: [], healedChunks: 0, lost: [], lostCount: 0, message: "")
+        }
+
         func remark(_ request: RemarkRequest) async throws -> MessageResponse { MessageResponse(message: request.text) }
         func pause(_ request: PauseRequest) async throws -> MessageResponse { MessageResponse(message: "\(request.seconds ?? -1)") }
         func resume() async throws -> MessageResponse { MessageResponse(message: "on") }

@@ -54,8 +54,10 @@ struct SchedulerSimulationTests {
                 case 0: decision = desk.decide(.reconcileNeeded(.overflow))
                 case 1: decision = desk.decide(.paused(.seconds(100)))
                 case 2: decision = desk.decide(.resumed)
+                case 5: decision = desk.decide(.compactable(true))
+                case 6: decision = desk.decide(.damageSuspected)
                 case 3, 4:
-                    let wishes: [Request.Wish] = [.snapshot, .full([]), .rotate, .verify]
+                    let wishes: [Request.Wish] = [.snapshot, .full([]), .rotate, .verify, .compact]
                     let wish = wishes.randomElement(using: &generator) ?? .snapshot
                     asked.insert(UInt64(step))
                     decision = desk.decide(.requested(Request(id: UInt64(step), wish: wish)))

@@ -44,6 +44,13 @@ final class FaultyStorage: Storage {
         return try base.list()
     }
 
+    func names(of number: UInt64) throws(StorageError) -> [ArchiveName] {
+        try check(.list)
+        return try base.names(of: number)
+    }
+
+    var stamp: String? { base.stamp }
+
     func foreignNames() throws(StorageError) -> [[UInt8]] { try base.foreignNames() }
 
     func open(_ name: ArchiveName) throws(StorageError) -> any ArchiveSource {

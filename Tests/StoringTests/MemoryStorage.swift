@@ -19,6 +19,10 @@ final class MemoryStorage: Storage {
             .sorted { $0.name < $1.name }
     }
 
+    func names(of number: UInt64) throws(StorageError) -> [ArchiveName] { try list().map(\.name).filter { $0.number == number } }
+
+    var stamp: String? { nil }
+
     func foreignNames() throws(StorageError) -> [[UInt8]] {
         state.withLock { $0.foreign }.sorted { $0.lexicographicallyPrecedes($1) }
     }

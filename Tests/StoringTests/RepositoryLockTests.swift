@@ -60,13 +60,20 @@ struct RepositoryLockTests {
         #expect(try one.lockForRemoval() != nil)
     }
 
-    @Test func removalKeepsReadersAway() throws {
+    @Test func readersWaitForTheEndOfARemoval() throws {
         let removal = try #require(try one.lockForRemoval())
-        let error = #expect(throws: StorageError.self) { try other.lockForReading() }
-        #expect(error?.code == .locked)
         #expect(try !othersGet("readers", "-s"))
+        let isReading = Monitor(false)
+        let other = other
+        let reader = try Thread(name: "reader", priority: .normal) {
+            guard let lock = try? other.lockForReading() else { return }
+            isReading.withLock { $0 = true }
+            lock.release()
+        }
+        #expect(!isReading.withLock { $0 })
         removal.release()
-        _ = try other.lockForReading()
+        reader.join()
+        #expect(isReading.withLock { $0 })
     }
 
     @Test func writerAndReadersDoNotMeet() throws {

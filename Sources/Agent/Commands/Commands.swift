@@ -72,8 +72,9 @@ extension Commands {
 
     package func rotate(_ request: RotateRequest) throws -> RotateResponse {
         if let response = try ask({ try $0.post("/v1/rotate", request, RotateResponse.self) }) { return response }
-        if request.dryRun { return try RotationRun(session: openForReading()).plan().response }
-        return try RotationRun(session: openForWriting()).run().response
+        if request.dryRun { return try RotationRun(session: openForReading()).plan(size: request.size).response }
+        let run = RotationRun(session: try openForWriting())
+        return try run.run(try run.plan(size: request.size)).response
     }
 
     package func remark(_ request: RemarkRequest) throws -> MessageResponse {

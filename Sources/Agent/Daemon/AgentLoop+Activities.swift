@@ -5,6 +5,7 @@ internal import Cataloging
 internal import Controlling
 internal import Kernel
 internal import Logging
+internal import Rotating
 internal import Scanning
 internal import Scheduling
 internal import Storing
@@ -33,6 +34,7 @@ extension AgentLoop {
             }
         case .rotate: outcome = rotate(ids)
         case .verify: outcome = verify()
+        case .compact: outcome = compact(ids)
         }
         if outcome != .partial { for id in ids { requests[id] = nil } }
         tell(.finished(outcome))
@@ -115,33 +117,79 @@ extension AgentLoop {
         }
     }
 
-    // MARK: Rotation and verification
+    // MARK: Upkeep
 
     private func rotate(_ ids: [UInt64]) -> Outcome {
         board.note { $0.activity = "rotating" }
         do {
             let (slice, isFinished) = try withSession { session in
-                try RotationRun(session: session, isCancelled: { self.mustYield }).run()
+                let run = RotationRun(session: session, isCancelled: { self.mustYield })
+                return try run.run(try plan(ids.first.flatMap { requests[$0] }, run, session))
             }
-            var response = slice
-            response.removedArchives += rotated.archives
-            response.freedBytes += rotated.bytes
+            rotated += Freed(archives: slice.removedArchives, bytes: slice.freedBytes)
             board.noteQuietly { $0.reasons["rotation"] = nil }
-            if response.removedArchives > 0 {
-                logger.info("rotated", metadata: ["removed": "\(response.removedArchives)", "freed": "\(response.freedBytes)"])
-            }
-            rotated = isFinished ? (0, 0) : (response.removedArchives, response.freedBytes)
             if !isFinished { return .partial }
-            for id in ids { if case .rotate(let reply) = requests[id] { reply.give(.success(response)) } }
+            var response = slice
+            response.removedArchives = rotated.archives
+            response.freedBytes = rotated.bytes
+            if rotated.archives > 0 { logger.info("rotated", metadata: ["removed": "\(rotated.archives)", "freed": "\(rotated.bytes)"]) }
+            rotated = Freed()
+            for id in ids { answerRotation(id, .success(response)) }
             return .succeeded
         } catch {
+            rotated = Freed()
             fail("rotation", error)
-            for id in ids { if case .rotate(let reply) = requests[id] { reply.give(.failure(ExitStatus.problem(error))) } }
+            for id in ids { answerRotation(id, .failure(ExitStatus.problem(error))) }
             return .failed
         }
     }
 
-    /// One day's share of a verification that covers everything within four weeks.
+    private func plan(_ request: PendingRequest?, _ run: RotationRun, _ session: Session) throws -> RotationPlan {
+        switch request {
+        case .forget(let request, _):
+            let listed = Set(try session.catalog.snapshots().map(\.number))
+            return try run.plan(forgetting: Set(request.snapshots).intersection(listed))
+        case .rotate(let request, _): return try run.plan(size: request.size)
+        default: return try run.plan()
+        }
+    }
+
+    private func answerRotation(_ id: UInt64, _ result: Result<RotateResponse, any Error>) {
+        switch requests[id] {
+        case .rotate(_, let reply), .forget(_, let reply): reply.give(result)
+        default: break
+        }
+    }
+
+    private func compact(_ ids: [UInt64]) -> Outcome {
+        board.note { $0.activity = "compacting" }
+        func answer(_ result: Result<CompactResponse, any Error>) {
+            for id in ids { if case .compact(let reply) = requests[id] { reply.give(result) } }
+        }
+        do {
+            let (slice, isFinished) = try withSession { session in
+                if !session.record.purging.isEmpty { _ = try PurgeRun(session: session).run([]) }
+                return try CompactionRun(session: session, isCancelled: { self.mustYield }).run()
+            }
+            compacted += Freed(archives: slice.rewrittenArchives, bytes: slice.freedBytes)
+            board.noteQuietly { $0.reasons["compaction"] = nil }
+            if !isFinished { return .partial }
+            var response = slice
+            response.rewrittenArchives = compacted.archives
+            response.freedBytes = compacted.bytes
+            if compacted.archives > 0 { logger.info("compacted", metadata: ["rewritten": "\(compacted.archives)", "freed": "\(compacted.bytes)"]) }
+            compacted = Freed()
+            answer(.success(response))
+            return .succeeded
+        } catch {
+            compacted = Freed()
+            fail("compaction", error)
+            answer(.failure(ExitStatus.problem(error)))
+            return .failed
+        }
+    }
+
+    /// One day's share of a verification that covers everything within four weeks. What is damaged is mended at once.
     private func verify() -> Outcome {
         board.note { $0.activity = "verifying" }
         let share = verificationLeft ?? 1.0 / 28
@@ -152,6 +200,7 @@ extension AgentLoop {
             // It could be carried out; what it found is remembered apart from that.
             board.noteQuietly { $0.reasons["verification"] = nil }
             log(response.findings)
+            try mend()
             if mustYield, done < share {
                 verificationLeft = share - done
                 return .partial
@@ -164,7 +213,27 @@ extension AgentLoop {
         }
     }
 
-    /// Something more urgent than rotation and verification is ready, or the daemon is to end.
+    /// Mends what is known to be damaged or missing, when that is anything.
+    private func mend() throws {
+        guard let session, try session.isDamaged else { return }
+        _ = try repair(.known, .keep)
+    }
+
+    func repair(_ scope: RepairRun.Scope, _ remains: RepairRun.Remains) throws -> RepairResponse {
+        board.note { $0.activity = "verifying" }
+        defer {
+            noteSession()
+            board.note { $0.activity = "idle" }
+        }
+        let stopping = inbox
+        let response = try withSession {
+            try RepairRun(session: $0, isCancelled: { stopping.isStopping.load(ordering: .relaxed) }).run(scope, remains)
+        }
+        logger.notice("repaired", metadata: ["result": "\(response.message)"])
+        return response
+    }
+
+    /// Something more urgent than upkeep is ready, or the daemon is to end.
     private var mustYield: Bool {
         if inbox.isStopping.load(ordering: .relaxed) || !inbox.isEmpty { return true }
         let pending = dirty.summary()

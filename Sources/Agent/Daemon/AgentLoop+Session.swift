@@ -17,6 +17,7 @@ extension AgentLoop {
         if self.session == nil {
             self.session = session
             noteSession()
+            if (try? session.isDamaged) ?? false { tell(.damageSuspected) }
         }
         do {
             return try body(session)
@@ -40,6 +41,7 @@ extension AgentLoop {
             let totals = try session.catalog.totals()
             let record = session.record
             let history = damageOfHistory(session)
+            tell(.compactable(try CompactionRun.isWaiting(session)))
             let isKept = record.keyExported || !session.repository.slots.isEmpty
             board.noteQuietly { notes in
                 notes.repositoryID = "\(session.repository.id)"

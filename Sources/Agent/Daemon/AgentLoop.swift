@@ -37,8 +37,9 @@ final class AgentLoop {
     var decision = Decision.wait(Wait(until: nil, reason: .changes, next: nil))
     /// Messages from before the watcher stood.
     private var early: [LoopMessage] = []
-    /// What the slices of a rotation have removed so far.
-    var rotated: (archives: Int, bytes: UInt64) = (0, 0)
+    /// What the slices of a rotation, and of a compaction, have done so far.
+    var rotated = Freed()
+    var compacted = Freed()
     /// Counts watchers: what an earlier one still says does not concern the present one.
     var watcherNumber: UInt64 = 0
     /// What is left of a sliced verification, 0...1.
@@ -46,7 +47,9 @@ final class AgentLoop {
 
     enum PendingRequest {
         case snapshot(SnapshotRequest, Reply<SnapshotResponse>?)
-        case rotate(Reply<RotateResponse>)
+        case rotate(RotateRequest, Reply<RotateResponse>)
+        case forget(ForgetRequest, Reply<RotateResponse>)
+        case compact(Reply<CompactResponse>)
     }
 
     init(
@@ -126,7 +129,14 @@ final class AgentLoop {
         }
         switch message {
         case .snapshot(let request, let reply): enqueue(.snapshot(request, reply), request.wish)
-        case .rotate(let reply): enqueue(.rotate(reply), .rotate)
+        case .rotate(let request, let reply): enqueue(.rotate(request, reply), .rotate)
+        case .forget(let request, let reply): enqueueForgetting(request, reply)
+        case .compact(let reply): enqueue(.compact(reply), .compact)
+        case .repair(let request, let reply): reply.give(Result { try repair(request.known ? .known : .everything, .giveUp) })
+        case .purge(let request, let reply):
+            let result = Result { try withSession { try PurgeRun(session: $0).run(Commands.paths(of: request)) } }
+            noteSession()
+            reply.give(result)
         case .remark(let request, let reply):
             let result = Result { try withSession { try $0.remark(request) } }
             noteSession()
@@ -162,6 +172,16 @@ final class AgentLoop {
         board.note { _ in }
     }
 
+    /// What cannot be forgotten is said at once; later slices pass over what earlier ones have done.
+    private func enqueueForgetting(_ request: ForgetRequest, _ reply: Reply<RotateResponse>) {
+        do {
+            _ = try withSession { try RotationRun(session: $0).plan(forgetting: Set(request.snapshots)) }
+            enqueue(.forget(request, reply), .rotate)
+        } catch {
+            reply.give(.failure(ExitStatus.problem(error)))
+        }
+    }
+
     private func enqueue(_ request: PendingRequest, _ wish: Request.Wish) {
         lastRequest += 1
         requests[lastRequest] = request
@@ -174,14 +194,17 @@ final class AgentLoop {
         for request in requests.values {
             switch request {
             case .snapshot(_, let reply): reply?.give(.failure(problem))
-            case .rotate(let reply): reply.give(.failure(problem))
+            case .rotate(_, let reply), .forget(_, let reply): reply.give(.failure(problem))
+            case .compact(let reply): reply.give(.failure(problem))
             }
         }
         for message in early + inbox.close() {
             switch message {
             case .snapshot(_, let reply): reply?.give(.failure(problem))
-            case .rotate(let reply): reply.give(.failure(problem))
-            case .remark(_, let reply), .keys(_, let reply), .rebuildCatalog(let reply), .reload(let reply): reply.give(.failure(problem))
+            case .rotate(_, let reply), .forget(_, let reply): reply.give(.failure(problem))
+            case .compact(let reply): reply.give(.failure(problem))
+            case .repair(_, let reply): reply.give(.failure(problem))
+            case .purge(_, let reply), .remark(_, let reply), .keys(_, let reply), .rebuildCatalog(let reply), .reload(let reply): reply.give(.failure(problem))
             case .pause, .resume, .signal, .stop: break
             }
         }

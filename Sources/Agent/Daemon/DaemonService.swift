@@ -37,14 +37,22 @@ struct DaemonService: ControlService {
     }
 
     func rotate(_ request: RotateRequest) async throws -> RotateResponse {
-        guard request.dryRun else { return try await inbox.ask { .rotate($0) } }
+        guard request.dryRun else { return try await inbox.ask { .rotate(request, $0) } }
         let file = configurationFile
         return try await onThread("plan") {
             let installation = try Installation.load(configurationFile: file)
             let session = try Session(installation.configuration, at: installation.places, for: .reading)
-            return try RotationRun(session: session).plan().response
+            return try RotationRun(session: session).plan(size: request.size).response
         }
     }
+
+    func forget(_ request: ForgetRequest) async throws -> RotateResponse { try await inbox.ask { .forget(request, $0) } }
+
+    func purge(_ request: PurgeRequest) async throws -> MessageResponse { try await inbox.ask { .purge(request, $0) } }
+
+    func compact() async throws -> CompactResponse { try await inbox.ask { .compact($0) } }
+
+    func repair(_ request: RepairRequest) async throws -> RepairResponse { try await inbox.ask { .repair(request, $0) } }
 
     func remark(_ request: RemarkRequest) async throws -> MessageResponse { try await inbox.ask { .remark(request, $0) } }
 

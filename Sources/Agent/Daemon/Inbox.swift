@@ -21,7 +21,11 @@ final class Reply<Value: Sendable>: Sendable {
 
 enum LoopMessage: Sendable {
     case snapshot(SnapshotRequest, Reply<SnapshotResponse>?)
-    case rotate(Reply<RotateResponse>)
+    case rotate(RotateRequest, Reply<RotateResponse>)
+    case forget(ForgetRequest, Reply<RotateResponse>)
+    case compact(Reply<CompactResponse>)
+    case repair(RepairRequest, Reply<RepairResponse>)
+    case purge(PurgeRequest, Reply<MessageResponse>)
     case remark(RemarkRequest, Reply<MessageResponse>)
     case keys(KeyRequest, Reply<MessageResponse>)
     case rebuildCatalog(Reply<MessageResponse>)

@@ -16,6 +16,8 @@ package struct LocalRecord: Codable, Hashable, Sendable {
     /// A repository whose newest snapshot is older went back in time. Below the highest only when a person has made peace with that.
     package var expectedSnapshot: UInt64 = 0
     package var highestArchive: UInt64 = 0
+    /// `Storage.stamp` when the catalog was last brought up to date.
+    package var stamp: String?
     /// Milliseconds since 1970.
     package var lastReconcile: Int64?
     package var lastFull: Int64?
@@ -32,6 +34,22 @@ package struct LocalRecord: Codable, Hashable, Sendable {
     package var unusable: [String: String] = [:]
     /// Archives that verification found damaged, with the reason, until they are gone or found sound.
     package var damaged: [String: String] = [:]
+
+    /// Paths that are being purged from history.
+    package var purging: [[UInt8]] = []
+    /// Archives with numbers up to this may be sealed with an older key. Nil: none are.
+    package var rekeyThrough: UInt64?
+    /// The latest repair that had something to mend.
+    package var lastRepair: Repair?
+    /// States of paths that snapshots show and whose content is lost.
+    package var lostVersions = 0
+
+    package struct Repair: Codable, Hashable, Sendable {
+        /// Milliseconds since 1970.
+        package var time: Int64
+        package var archives: Int
+        package var chunks: Int
+    }
 
     package init(repository: String) {
         self.repository = repository

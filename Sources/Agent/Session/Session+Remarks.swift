@@ -37,24 +37,32 @@ extension Session {
 
     /// Publishes a record archive with the remarks after `change`; then the one before it is superseded and goes.
     private func write(_ change: (inout [Remark]) -> Void) throws {
-        var remarks: [Remark] = []
-        for row in try catalog.snapshots() {
-            remarks += row.pins.map { Remark(kind: .pin, snapshot: row.number, text: $0) }
-            remarks += row.tags.map { Remark(kind: .tag, snapshot: row.number, text: $0) }
-        }
+        var remarks = try self.remarks()
         change(&remarks)
-        let older = try catalog.archives().filter { $0.archive.name.kind == .record }.map(\.archive)
+        let older = try catalog.archives(of: .record).map(\.archive)
         let pool = try SealingPool(key: key, workers: 1)
         defer { pool.shutDown() }
         let writer = try ArchiveWriter(storage: storage, number: try nextArchiveNumber(), repository: repository.id, pool: pool)
         let published = try writer.finish(
-            kind: .record, time: Timestamp.now().milliseconds, replaces: older.map(\.name.number), recordHead: older.last?.name.digest,
+            kind: .record, time: now().milliseconds, replaces: older.map(\.name.number), recordHead: older.last?.name.digest,
             remarks: remarks, highestSnapshot: try highestSnapshot())
         try readBack(published)
         try catalog.record(archive: published.stored, contents: published.contents)
         remember { $0.highestArchive = max($0.highestArchive, published.stored.name.number) }
         try catalog.forget(older.map(\.name.number))
         for archive in older { try storage.remove(archive.name) }
+    }
+
+    private func remarks() throws -> [Remark] {
+        try catalog.snapshots().flatMap { row in
+            row.pins.map { Remark(kind: .pin, snapshot: row.number, text: $0) } + row.tags.map { Remark(kind: .tag, snapshot: row.number, text: $0) }
+        }
+    }
+
+    /// Writes the record archive again, as the catalog knows it: under the newest key, or in the place of one that is damaged or lost.
+    /// Remarks on snapshots that are gone are left out.
+    func rewriteRemarks() throws {
+        try write { _ in }
     }
 
     /// What a request for a snapshot is answered, with the tag that it asked for.

@@ -6,7 +6,7 @@
 internal import Archiving
 package import Cataloging
 package import Encrypting
-internal import Kernel
+package import Kernel
 package import Storing
 internal import Synchronization
 
@@ -23,6 +23,8 @@ package final class Session: Sendable {
     package let repository: Repository
     package let key: SecretKey
     package let keyIsReadableByOthers: Bool
+    /// The wall clock; tests give another.
+    package let now: @Sendable () -> Timestamp
     private let writerLock: RepositoryLock?
     /// A writer holds it: what others have open is not thrown away under them.
     private let catalogLock: Descriptor
@@ -46,7 +48,10 @@ package final class Session: Sendable {
     ///
     /// - Throws: `StorageError` (.notThere, .locked, .wrongKey …), `EncryptionError`, `AgentError.foreignRepository`;
     ///   nothing is held or changed then.
-    package init(_ configuration: Configuration, at places: Places, for access: Access) throws {
+    package init(
+        _ configuration: Configuration, at places: Places, for access: Access, now: @escaping @Sendable () -> Timestamp = { .now() }
+    ) throws {
+        self.now = now
         self.configuration = configuration
         self.places = places
         repository = try Repository.open(at: configuration.repository)
@@ -144,8 +149,11 @@ package final class Session: Sendable {
     }
 
     /// Brings the catalog up to date. Until that is done, others who only look are told to wait.
-    private func catchUp() throws -> [CatalogIngest.Gap] {
-        let gaps = try CatalogIngest(session: self).catchUp()
+    @discardableResult
+    func catchUp() throws -> [CatalogIngest.Gap] {
+        let ingest = CatalogIngest(session: self)
+        if try ingest.isCurrent() { return gaps }
+        let gaps = try ingest.catchUp()
         try note(gaps)
         if places.catalogIncomplete.exists { try places.catalogIncomplete.removeFile() }
         return gaps
@@ -154,8 +162,8 @@ package final class Session: Sendable {
     /// Remembers what could not be used, and forgets what is gone or is used now.
     private func note(_ gaps: [CatalogIngest.Gap]) throws {
         if gaps.isEmpty, record.unusable.isEmpty { return }
-        let known = try catalog.archives()
-        let setAside = Set(known.filter { $0.archive.name.kind.isCommit && $0.snapshot == nil }.map(\.archive.name.text))
+        let setAside = Set(try catalog.unusableCommits().map(\.archive.name.text))
+        for number in gaps.compactMap({ ArchiveName($0.archive)?.number }) { try catalog.raiseHighest(archive: number) }
         remember { record in
             record.unusable = record.unusable.filter { setAside.contains($0.key) }
             for gap in gaps { record.unusable[gap.archive] = gap.reason }
@@ -202,10 +210,10 @@ package final class Session: Sendable {
 // MARK: Numbers and chains
 
 extension Session {
-    /// Above every number that an archive of this repository ever had, as far as this machine and the archives know.
+    /// Above every number that an archive of this repository ever had, as far as this machine and the archives know: the catalog
+    /// was brought up to date when the session began, and since then nobody else writes.
     func nextArchiveNumber() throws -> UInt64 {
-        let listed = try storage.list().last?.name.number ?? 0
-        return max(listed, record.highestArchive, try catalog.highestNumbers().archive) + 1
+        max(record.highestArchive, try catalog.highestNumbers().archive) + 1
     }
 
     /// The highest snapshot number ever given.
@@ -215,7 +223,7 @@ extension Session {
 
     /// The newest record archive's digest: commits name it, so that no record can be dropped unseen.
     func recordHead() throws -> Digest? {
-        try storage.list().last { $0.name.kind == .record }?.name.digest
+        try catalog.archives(of: .record).last?.archive.name.digest
     }
 
     /// Reads a new archive back from the disk. One that is not what was written is not left where the next start would believe it.

@@ -45,7 +45,7 @@ final class SnapshotArchives {
             key: session.key, workers: isSmall ? 1 : Machine.processors, verifies: compression.verifiesWrites,
             bytesInFlight: Int(clamping: session.configuration.limits.memory / 4))
         nextNumber = try session.nextArchiveNumber()
-        asksCatalog = try !isStandalone && !session.catalog.archives().isEmpty
+        asksCatalog = try !isStandalone && session.catalog.hasArchives()
         payload = DataPayload(capacity: isSmall ? 0 : SnapshotArchives.frameSize + (64 << 10))
     }
 

@@ -40,7 +40,7 @@ package struct SnapshotPipeline {
     /// - Throws: `StorageError`, `CatalogError`, `AgentError.interrupted`, `.rolledBack`: no snapshot was added; `data` archives that
     ///   were finished stay, and the next attempt does not store their content again.
     package func run(_ order: SnapshotOrder) throws -> SnapshotOutcome {
-        let started = Timestamp.now()
+        let started = session.now()
         var outcome = SnapshotOutcome(time: started)
         try session.checkRollback()
         var order = order
@@ -58,6 +58,7 @@ package struct SnapshotPipeline {
 
         try archives.endData()
         let statistics = try isFull ? writeWhole(changes, parent, archives) : writeChanges(changes, parent, archives)
+        // Above its parent's there may be numbers of snapshots that were lost and given up: it stands for those too.
         let number = try session.highestSnapshot() + 1
         let parentLink = parent.map { SnapshotRecord.Parent(number: $0.number, identity: $0.record.identity) }
         let commit = try archives.commit(kind: isFull ? .full : .incremental, highestSnapshot: number) { manifest, bytesAdded, data in
@@ -69,7 +70,7 @@ package struct SnapshotPipeline {
                 identity: SnapshotRecord.identity(
                     repository: session.repository.id, number: number, time: started.milliseconds, parent: parentLink?.identity,
                     manifest: manifest),
-                parent: parentLink, coversFrom: number, dataArchives: data, statistics: statistics, isStandalone: order.standalone)
+                parent: parentLink, coversFrom: (parent?.number ?? 0) + 1, dataArchives: data, statistics: statistics, isStandalone: order.standalone)
         }
         try record(commit, changes)
         outcome.record = commit.contents.snapshot

@@ -19,123 +19,189 @@ package struct RotationRun {
     }
 
     /// What would be kept, and why.
-    package func plan() throws -> RotationPlan {
-        let rows = try session.catalog.snapshots()
+    ///
+    /// - Parameter size: In place of the configured one, to make room now.
+    package func plan(size: UInt64? = nil) throws -> RotationPlan {
+        var policy = session.configuration.keep
+        if let size { policy.size = size }
+        return RotationPlan(snapshots: try summaries(), policy: policy, now: session.now())
+    }
+
+    /// A plan that drops these snapshots, whatever the policy says, and no others.
+    ///
+    /// - Throws: `AgentError.noSnapshot`, `.failed` for the newest and for pinned ones.
+    package func plan(forgetting numbers: Set<UInt64>) throws -> RotationPlan {
+        let summaries = try summaries()
+        let known = Dictionary(summaries.map { ($0.number, $0) }, uniquingKeysWith: { $1 })
+        for number in numbers.sorted() {
+            guard let summary = known[number] else { throw AgentError.noSnapshot("\(number)") }
+            if number == summaries.last?.number {
+                throw AgentError.failed("snapshot \(number) is the newest, and stays: take another one first, then forget it")
+            }
+            if summary.isPinned { throw AgentError.failed("snapshot \(number) is pinned; first: watchctl unpin \(number)") }
+        }
+        return RotationPlan(snapshots: summaries, forgetting: numbers)
+    }
+
+    private func summaries() throws -> [SnapshotSummary] {
         let sizes = Dictionary(try session.catalog.archives().map { ($0.archive.name.number, $0.archive.size) }, uniquingKeysWith: { $1 })
-        let summaries = rows.map { row in
+        return try session.catalog.snapshots().map { row in
             SnapshotSummary(
                 number: row.number, time: row.time, isFull: row.kind == .full, isPinned: row.isPinned, isStandalone: row.record.isStandalone,
                 bytes: ([row.archive] + row.record.dataArchives).reduce(0) { $0 + (sizes[$1] ?? 0) })
         }
-        return RotationPlan(snapshots: summaries, policy: session.configuration.keep, now: .now())
     }
 
-    /// Carries the plan out, one group after the other; ends between two when it is cancelled.
+    /// Carries a plan out, one group after the other; ends between two when it is cancelled.
     ///
     /// Stands still while archives are missing or cannot be used: what hangs on them is not in the catalog, and would count as unneeded.
     /// - Returns: What was done, and whether that is all; what is left is for the next run.
     /// - Throws: `AgentError.rolledBack`; `ArchiveError` after everything else was done: a group whose content is damaged stays as it was;
     ///   `StorageError`, `CatalogError`: the group at hand is as it was, earlier ones are done.
-    package func run() throws -> (response: RotateResponse, isFinished: Bool) {
+    package func run(_ plan: RotationPlan) throws -> (response: RotateResponse, isFinished: Bool) {
         try session.checkRollback()
-        let plan = try plan()
+        try session.catchUp()
         var response = plan.response
-        let isBroken = try session.catalog.archives().contains { $0.archive.name.kind.isCommit && $0.snapshot == nil }
-        if isBroken || !session.gaps.isEmpty || !session.record.lost.isEmpty {
-            response.message = "rotation stands still: archives are missing or cannot be used; see: watchctl verify. Bring them back, or give them up: watchctl doctor --accept-rollback"
+        if try session.isBroken {
+            response.message = "rotation stands still: archives are missing or cannot be used; see: watchctl repair. Bring them back, or give them up: watchctl doctor --accept-rollback"
             return (response, true)
         }
-        let kept = plan.choices.filter(\.keep).map(\.number)
-        guard !plan.merges.isEmpty else {
-            if try sweep(&response) == false { response.message = RotationRun.readerMessage }
-            return (response, true)
-        }
-        guard let removalLock = try session.repository.lockForRemoval() else {
-            response.message = RotationRun.readerMessage
-            return (response, true)
-        }
-        defer { removalLock.release() }
-        let compression = session.configuration.compression
-        let level = compression.deep ?? compression.fast
-        let pool = try SealingPool(
-            key: session.key, verifies: compression.verifiesWrites, bytesInFlight: Int(clamping: session.configuration.limits.memory / 4))
-        defer { pool.shutDown() }
-        let consolidator = try Consolidator(
-            storage: session.storage, keys: session.keys, catalog: session.catalog, repository: session.repository.id, pool: pool,
-            settings: .init(level: level, archiveSize: session.configuration.archiveSize))
-        var damage: ArchiveError?
-        var isFinished = true
-        var unmerged: [UInt64] = []
-        // The newest first: snapshots refer to what was stored before them, so those still to be merged need nothing of this group.
-        let groups = Array(plan.merges.reversed())
-        for (index, group) in groups.enumerated() {
-            if isCancelled() {
-                isFinished = false
-                break
+        let data = try session.catalog.archives(of: .data)
+        if plan.merges.isEmpty, data.isEmpty { return (response, true) }
+        // The newest group first: snapshots refer to what was stored before them, so those still to be merged need nothing of it.
+        var drop = try Drop(kept: plan.choices.filter(\.keep).map(\.number), groups: plan.merges.reversed(), session)
+        do {
+            // What is dead already goes before anything is written.
+            response.add(try sweep(drop.needed(before: 0)))
+            let isFinished = try merge(&drop, &response)
+            if isFinished {
+                response.add(try rewriteMostlyDead(drop.needed(before: drop.groups.count)))
+                response.add(try sweep(drop.needed(before: drop.groups.count)))
+                _ = try session.catalog.pruneChunks()
             }
-            // Snapshots of other groups are still there: this run may end before it comes to them.
-            let remaining = groups[(index + 1)...].flatMap(\.dropped)
-            let live = try session.catalog.referencedChunks(keeping: (kept + remaining + unmerged).sorted())
-            let highest = try session.highestSnapshot()
-            let outcome: Consolidator.Outcome
-            do {
-                outcome = try consolidator.merge(group, live: live, recordHead: try session.recordHead(), highestSnapshot: highest) {
-                    let number = try session.nextArchiveNumber()
-                    session.remember { $0.highestArchive = max($0.highestArchive, number) }
-                    return number
-                }
-            } catch let error as ArchiveError {
-                // One damaged group does not hold up the others.
-                damage = damage ?? error
-                unmerged += group.dropped
-                continue
-            }
-            try remove(outcome.superseded, &response)
-            response.freedBytes -= min(response.freedBytes, outcome.published.reduce(0) { $0 + $1.stored.size })
+            if let damage = drop.damage { throw damage }
+            return (response, isFinished)
+        } catch is ReaderThere {
+            response.message = "another process is reading the repository; it is tried again later"
+            return (response, true)
         }
-        _ = try sweep(&response, holding: removalLock)
-        _ = try session.catalog.pruneChunks()
-        if let damage { throw damage }
-        return (response, isFinished)
     }
 
-    /// Removes `data` archives that no snapshot names and of which nothing is needed: what unfinished snapshots left behind. They stay
-    /// until a full snapshot commits. Those that a snapshot names go when it is merged; a standalone one keeps its own copies.
-    ///
-    /// - Returns: False when something could go and another process is reading.
-    private func sweep(_ response: inout RotateResponse, holding lock: RepositoryLock? = nil) throws -> Bool {
-        let catalog = session.catalog
-        let rows = try catalog.archives()
-        let lastFull = rows.last { $0.archive.name.kind == .full }?.archive.name.number ?? 0
-        let named = Set(try catalog.snapshots().flatMap(\.record.dataArchives))
-        let candidates = rows.filter {
-            $0.archive.name.kind == .data && $0.archive.name.number < lastFull && !named.contains($0.archive.name.number)
+    /// Another process holds the readers' lock: nothing more goes.
+    private struct ReaderThere: Error {}
+
+    /// The groups on their way, and what is needed at each step.
+    private struct Drop {
+        var kept: [UInt64]
+        var groups: [MergeGroup]
+        private var references: ChunkReferences
+        /// The first that was met.
+        var damage: ArchiveError?
+
+        init(kept: [UInt64], groups: [MergeGroup], _ session: Session) throws {
+            self.kept = kept
+            self.groups = groups
+            references = try session.catalog.references(kept: kept, dropping: groups.map(\.dropped))
         }
-        if candidates.isEmpty { return true }
-        let usage = try catalog.usage(referenced: try catalog.referencedChunks())
-        let dead = candidates.filter { usage[$0.archive.name.number]?.referencedChunks ?? 0 == 0 }.map(\.archive)
-        if dead.isEmpty { return true }
-        guard let removal = try lock ?? session.repository.lockForRemoval() else { return false }
-        defer { if lock == nil { removal.release() } }
-        try catalog.forget(dead.map(\.name.number))
-        try remove(dead, &response)
+
+        /// While the groups before `place` are gone, and those from there on are still there.
+        func needed(before place: Int) -> NeededChunks { NeededChunks(references, merging: place - 1) }
+
+        /// While the group at `place` is being merged.
+        func needed(merging place: Int) -> NeededChunks { NeededChunks(references, merging: place) }
+
+        /// A group that cannot be merged stays as it was, and what it needs with it. Those before it are done.
+        mutating func giveUp(_ place: Int, _ error: ArchiveError, _ session: Session) throws {
+            damage = damage ?? error
+            kept = (kept + groups[place].dropped).sorted()
+            groups = Array(groups[(place + 1)...])
+            references = try session.catalog.references(kept: kept, dropping: groups.map(\.dropped))
+        }
+    }
+
+    /// - Returns: False when it ended between two groups.
+    private func merge(_ drop: inout Drop, _ response: inout RotateResponse) throws -> Bool {
+        if drop.groups.isEmpty { return true }
+        let consolidator = try session.consolidator()
+        var place = 0
+        while place < drop.groups.count {
+            if isCancelled() { return false }
+            guard try hasRoom(for: drop.groups[place]) else {
+                response.message = "there is not enough free space to merge all; free some on the repository's disk"
+                return true
+            }
+            do {
+                let replacement = try consolidator.merge(drop.groups[place], drop.needed(merging: place))
+                guard let freed = try session.replace(consolidator, with: replacement) else { throw ReaderThere() }
+                response.add(freed)
+                place += 1
+            } catch let error as ArchiveError {
+                // One damaged group does not hold up the others.
+                try drop.giveUp(place, error, session)
+                place = 0
+            }
+        }
         return true
     }
 
-    private func remove(_ archives: [StoredArchive], _ response: inout RotateResponse) throws {
-        for archive in archives {
-            do {
-                try session.storage.remove(archive.name)
-            } catch {
-                if error.code == .missing { continue }
-                throw error
-            }
-            response.removedArchives += 1
-            response.freedBytes += archive.size
-        }
+    /// A merge writes at most what its commits hold, before they go.
+    private func hasRoom(for group: MergeGroup) throws -> Bool {
+        guard let free = session.storage.freeBytes else { return true }
+        let commits = try (group.dropped + [group.into]).compactMap { try session.catalog.snapshot($0)?.archive }
+        let bytes = try session.catalog.archives(commits).reduce(0) { $0 + $1.archive.size }
+        return free > bytes + (1 << 20)
     }
 
-    private static let readerMessage = "another process is reading the repository; nothing was removed, and it is tried again later"
+    /// Removes `data` archives of which nothing is needed. Those that no snapshot names belong to an unfinished one, and stay until a full
+    /// snapshot commits; those of a standalone snapshot stay with it.
+    private func sweep(_ needed: NeededChunks) throws -> Freed {
+        let catalog = session.catalog
+        let data = try catalog.archives(of: .data).map(\.archive)
+        if data.isEmpty { return Freed() }
+        let snapshots = try catalog.snapshots()
+        let named = Set(snapshots.flatMap(\.record.dataArchives))
+        let standalone = try session.standaloneData()
+        let lastFull = snapshots.last { $0.kind == .full }?.archive ?? 0
+        let dead = try data.filter { archive in
+            let number = archive.name.number
+            guard !standalone.contains(number), named.contains(number) || number < lastFull else { return false }
+            return try catalog.usage(of: number, needed: needed).neededBytes == 0
+        }
+        guard let freed = try session.removeData(dead, needed) else { throw ReaderThere() }
+        return freed
+    }
+
+    /// Gives what is live in `data` archives that are mostly dead a new place; the sweep takes them then.
+    private func rewriteMostlyDead(_ needed: NeededChunks) throws -> Freed {
+        let standalone = try session.standaloneData()
+        var freed = Freed()
+        for archive in try session.catalog.archives(of: .data).map(\.archive) where !standalone.contains(archive.name.number) {
+            let usage = try session.catalog.usage(of: archive.name.number, needed: needed)
+            guard usage.neededBytes > 0, usage.neededBytes * 2 < usage.bytes, session.storage.freeBytes ?? .max > archive.size else { continue }
+            let evacuation = try session.consolidator().evacuate(archive, needed, .move)
+            freed.bytes -= Int64(clamping: evacuation.published.reduce(0) { $0 + $1.stored.size })
+        }
+        return freed
+    }
+}
+
+extension Session {
+    /// Archives are missing, cannot be used or are known to be damaged.
+    var isBroken: Bool {
+        get throws { try !gaps.isEmpty || !record.lost.isEmpty || !catalog.unusableCommits().isEmpty }
+    }
+
+    /// There is something that repair could mend: damage, or what an earlier one could not do.
+    var isDamaged: Bool {
+        get throws { try !record.damaged.isEmpty || !catalog.snapshotsWithoutArchive().isEmpty || isBroken }
+    }
+}
+
+extension RotateResponse {
+    fileprivate mutating func add(_ freed: Freed) {
+        removedArchives += freed.archives
+        freedBytes += freed.bytes
+    }
 }
 
 extension RotationPlan {

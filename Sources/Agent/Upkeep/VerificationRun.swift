@@ -34,7 +34,7 @@ package struct VerificationRun {
         } catch {
             report.findings.append(Verifying.VerifyFinding(archive: "", damage: .missing, reason: "\(error)"))
         }
-        let now = Timestamp.now()
+        let now = session.now()
         try session.catalog.markVerified(report.sound, at: now.milliseconds)
         let present = Set(try session.storage.list().map(\.name.text))
         let sound = Set(report.sound)

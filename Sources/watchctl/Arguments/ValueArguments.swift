@@ -19,6 +19,16 @@ struct DurationArgument: ExpressibleByArgument, CustomStringConvertible, Hashabl
     var description: String { DurationText.describe(duration) }
 }
 
+/// `500GiB`, more than none.
+struct ByteCountArgument: ExpressibleByArgument, Hashable, Sendable {
+    let bytes: UInt64
+
+    init?(argument: String) {
+        guard let bytes = ByteText.parse(argument), bytes > 0 else { return nil }
+        self.bytes = bytes
+    }
+}
+
 /// `5%`, more than none.
 struct ShareArgument: ExpressibleByArgument, Hashable, Sendable {
     let share: Double

@@ -16,8 +16,11 @@ extension Watchctl {
         @Flag(help: "Only say what would be removed.")
         var dryRun = false
 
+        @Option(help: ArgumentHelp("Make room now: keep no more than so much, the oldest go first.", valueName: "bytes"))
+        var size: ByteCountArgument?
+
         func run() throws {
-            let response = try common.commands().rotate(RotateRequest(dryRun: dryRun))
+            let response = try common.commands().rotate(RotateRequest(dryRun: dryRun, size: size?.bytes))
             if json.isOn { return try TextStream.output.json(response.snapshots) }
             for line in RotateText.lines(response, isDryRun: dryRun) { common.say(line) }
         }
@@ -37,7 +40,7 @@ enum RotateText {
             result.append("\(SafeText.count(removed, "snapshot")) would be removed; nothing was")
         } else {
             let archives = SafeText.count(response.removedArchives, "archive")
-            result.append("\(archives) removed, \(ByteText.describe(response.freedBytes)) freed")
+            result.append("\(archives) removed, \(FreedText.describe(response.freedBytes))")
         }
         if !response.message.isEmpty { result += SafeText.cleanedLines(response.message) }
         return result

@@ -59,12 +59,14 @@ enum VerifyText {
         let place = finding.frame.map { ", frame \($0)" } ?? ""
         let name = finding.archive.isEmpty ? "repository" : finding.archive
         return [SafeText.cleaned("\(name)\(place): \(finding.reason)")]
-            + finding.affected.map { affected in
-                let range =
-                    affected.firstSnapshot == affected.lastSnapshot
-                    ? "snapshot \(affected.firstSnapshot)" : "snapshots \(affected.firstSnapshot) to \(affected.lastSnapshot)"
-                return "    \(SafeText.cleaned(affected.path)) in \(range)"
-            }
+            + finding.affected.map { "    \(line($0))" }
+    }
+
+    static func line(_ affected: VerifyFinding.AffectedPath) -> String {
+        let range =
+            affected.firstSnapshot == affected.lastSnapshot
+            ? "snapshot \(affected.firstSnapshot)" : "snapshots \(affected.firstSnapshot) to \(affected.lastSnapshot)"
+        return "\(SafeText.cleaned(affected.path)) in \(range)"
     }
 
     static func summary(_ response: VerifyResponse) -> String {

@@ -1,0 +1,143 @@
+// Makes the repository smaller while nobody waits for it: what the fast lane wrote is compressed anew by the deep lane, and during a
+// change of keys everything that an older key sealed is sealed by the newest.
+// In: archives that have not been through it.  Out: fewer bytes, the same snapshots.
+// Invariant: as for rotation. It works in small steps, and ends after the frame at hand when something else is to be done; the next
+// run goes on from there. A crash leaves chunks in two places, and the next sweep takes one of them.
+
+internal import Archiving
+internal import Cataloging
+internal import Compressing
+package import Controlling
+internal import Kernel
+internal import Rotating
+internal import Storing
+
+package struct CompactionRun {
+    private let session: Session
+    private let isCancelled: () -> Bool
+    /// An archive whose live content is below this is rewritten in one go.
+    private static let small: UInt64 = 32 << 20
+
+    package init(session: Session, isCancelled: @escaping () -> Bool = { false }) {
+        self.session = session
+        self.isCancelled = isCancelled
+    }
+
+    /// - Returns: What was done, and whether that is all.
+    /// - Throws: `ArchiveError` after everything else was done: an archive that is damaged stays as it is. `StorageError`, `CatalogError`:
+    ///   the archive at hand is as it was.
+    package func run() throws -> (response: CompactResponse, isFinished: Bool) {
+        try session.checkRollback()
+        try session.catchUp()
+        var response = CompactResponse(rewrittenArchives: 0, freedBytes: 0, message: "")
+        if try session.isBroken {
+            response.message = "nothing is rewritten while archives are missing or cannot be used; see: watchctl repair"
+            return (response, true)
+        }
+        var damage: ArchiveError?
+        let waiting = try waiting()
+        if waiting.isEmpty { return (response, try finishKeyRotation()) }
+        let consolidator = try session.consolidator()
+        let needed = try session.neededChunks()
+        let standalone = try session.standaloneData()
+        for row in waiting {
+            if isCancelled() { return (response, false) }
+            do {
+                switch try rewrite(row, consolidator, needed, standalone) {
+                case .done(let freed):
+                    response.rewrittenArchives += 1
+                    response.freedBytes += freed.bytes
+                case .skipped: break
+                case .unfinished: return (response, false)
+                case .readerThere:
+                    response.message = "another process is reading the repository; it is tried again later"
+                    return (response, true)
+                case .noRoom:
+                    response.message = "there is not enough free space to rewrite archives"
+                    return (response, true)
+                }
+            } catch let error as ArchiveError {
+                damage = damage ?? error
+            }
+        }
+        if let damage { throw damage }
+        return (response, try finishKeyRotation())
+    }
+
+    /// There is something to do when there is time.
+    package static func isWaiting(_ session: Session) throws -> Bool {
+        try !session.record.purging.isEmpty || session.record.rekeyThrough != nil || !CompactionRun(session: session).waiting().isEmpty
+    }
+
+    private enum Step {
+        case done(Freed)
+        /// There was nothing to gain.
+        case skipped
+        /// It was told to end; what was done is kept.
+        case unfinished
+        case readerThere
+        case noRoom
+    }
+
+    /// Archives under an older key first, then those outside the deep lane.
+    private func waiting() throws -> [ArchiveRow] {
+        let through = session.record.rekeyThrough ?? 0
+        let old = through == 0 ? [] : try session.catalog.archives().filter { $0.archive.name.number <= through }
+        guard session.configuration.compression.deep != nil else { return old }
+        return old + (try session.catalog.archivesOutsideTheDeepLane().filter { $0.archive.name.number > through })
+    }
+
+    private func rewrite(
+        _ row: ArchiveRow, _ consolidator: Consolidator, _ needed: NeededChunks, _ standalone: Set<UInt64>
+    ) throws -> Step {
+        let archive = row.archive
+        let isOld = archive.name.number <= session.record.rekeyThrough ?? 0
+        if archive.name.kind == .record {
+            try session.rewriteRemarks()
+            return .done(Freed())
+        }
+        // An earlier step may have taken it along.
+        if try session.catalog.archives([archive.name.number]).isEmpty { return .skipped }
+        if standalone.contains(archive.name.number) { return .skipped }
+        let usage = try session.catalog.usage(of: archive.name.number, needed: needed)
+        if !isOld, try isInTheDeepLane(row, usage) {
+            try session.catalog.mark([archive.name.number], lane: .deep)
+            return .skipped
+        }
+        guard session.storage.freeBytes ?? .max > min(usage.neededBytes, archive.size) + Session.reserve else { return .noRoom }
+        let treatment: Consolidator.Treatment = isOld ? .move : .recompress
+        let isStandalone = try row.snapshot.map { try session.catalog.snapshot($0)?.record.isStandalone ?? false } ?? false
+        var freed = Freed()
+        if archive.name.kind == .data || usage.neededBytes > CompactionRun.small && !isStandalone {
+            let evacuation = try consolidator.evacuate(archive, needed, treatment, mustEnd: isCancelled)
+            freed.bytes -= Int64(clamping: evacuation.published.reduce(0) { $0 + $1.stored.size })
+            if let damage = evacuation.damage.first { throw damage }
+            if !evacuation.isComplete { return .unfinished }
+        }
+        guard let snapshot = row.snapshot else {
+            guard let removed = try session.removeData([archive], needed) else { return .readerThere }
+            freed += removed
+            return .done(freed)
+        }
+        let replacement = try consolidator.merge(
+            MergeGroup(dropped: [], into: snapshot), needed, treatment, takesData: isStandalone)
+        guard let replaced = try session.replace(consolidator, with: replacement) else { return .readerThere }
+        freed += replaced
+        return .done(freed)
+    }
+
+    /// Nothing in it would become smaller: it holds no data, or its frames show the deep lane's codec.
+    private func isInTheDeepLane(_ row: ArchiveRow, _ usage: ArchiveUsage) throws -> Bool {
+        if row.lane == .deep || usage.neededBytes == 0 && row.snapshot != nil { return true }
+        guard row.lane == nil, let deep = session.configuration.compression.deep else { return false }
+        let reader = try session.reader(of: row.archive.name)
+        guard let frame = reader.contents.frames.firstIndex(where: { $0.kind == .data }) else { return true }
+        return try reader.compressedFrame(frame, opener: FrameOpener(keys: session.keys)).codec == deep.codec
+    }
+
+    /// Nothing is left that an older key sealed: those keys are no longer the repository's.
+    private func finishKeyRotation() throws -> Bool {
+        if session.record.rekeyThrough != nil { try session.finishKeyRotation() }
+        return true
+    }
+}

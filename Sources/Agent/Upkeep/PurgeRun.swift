@@ -1,0 +1,74 @@
+// Removes paths from all of history: from every manifest that lists them, and the content that only they had.
+// In: paths.  Out: the same snapshots without them.
+// Invariant: what is to be purged is remembered until it is done, so that a crash, or a catalog that is made anew in between, does not
+// leave half of it: the next run begins again. Everything else stays restorable at every moment.
+
+internal import Archiving
+internal import Cataloging
+package import Controlling
+package import Kernel
+internal import Rotating
+internal import Storing
+
+package struct PurgeRun {
+    private let session: Session
+
+    package init(session: Session) {
+        self.session = session
+    }
+
+    /// - Parameter paths: Each with everything below it. None to finish what an earlier run began.
+    /// - Throws: `AgentError.failed` when no kept snapshot has any of them, or while another process reads; `StorageError`, `CatalogError`:
+    ///   it is gone on with at the next start.
+    package func run(_ paths: [Path]) throws -> MessageResponse {
+        try session.checkRollback()
+        try session.catchUp()
+        if try session.isBroken { throw AgentError.failed("nothing is purged while archives are missing or cannot be used; see: watchctl repair") }
+        for path in paths where try session.catalog.versionCount(below: path) == 0 {
+            throw AgentError.failed("no kept snapshot has \(path)")
+        }
+        let all = session.record.purging.map { Path(unchecked: $0) } + paths
+        session.remember { $0.purging = all.map(\.bytes) }
+        var freed = Freed()
+        var snapshots: Set<UInt64> = []
+        for path in all { snapshots.formUnion(try session.catalog.snapshotsListing(below: path)) }
+        let consolidator = try session.consolidator()
+        for path in all { try session.catalog.purge(below: path) }
+        let needed = try session.neededChunks()
+        // The newest first: a manifest names what its parent has and it has not.
+        for number in snapshots.sorted(by: >) {
+            let isStandalone = try session.catalog.snapshot(number)?.record.isStandalone ?? false
+            let replacement = try consolidator.merge(MergeGroup(dropped: [], into: number), needed, .purge, takesData: isStandalone)
+            guard let replaced = try session.replace(consolidator, with: replacement) else { throw PurgeRun.readerThere }
+            freed += replaced
+        }
+        freed += try rewriteContent(consolidator, needed)
+        _ = try session.catalog.pruneChunks()
+        session.remember { $0.purging = [] }
+        return MessageResponse(
+            message: "purged from \(snapshots.count) snapshots; \(freed.archives) archives were rewritten")
+    }
+
+    /// Archives whose manifests did not list the paths may still hold their content.
+    private func rewriteContent(_ consolidator: Consolidator, _ needed: NeededChunks) throws -> Freed {
+        var freed = Freed()
+        for row in try session.catalog.archives() where row.archive.name.kind != .record {
+            let usage = try session.catalog.usage(of: row.archive.name.number, needed: needed)
+            if usage.neededBytes == usage.bytes { continue }
+            if let snapshot = row.snapshot {
+                let replacement = try consolidator.merge(MergeGroup(dropped: [], into: snapshot), needed, .purge)
+                guard let replaced = try session.replace(consolidator, with: replacement) else { throw PurgeRun.readerThere }
+                freed += replaced
+            } else {
+                let evacuation = try consolidator.evacuate(row.archive, needed, .purge)
+                if let damage = evacuation.damage.first { throw damage }
+                guard let removed = try session.removeData([row.archive], needed) else { throw PurgeRun.readerThere }
+                freed += removed
+            }
+        }
+        return freed
+    }
+
+    private static let readerThere = AgentError.failed(
+        "another process is reading the repository; what is left is purged at the next start of the daemon, or by the same command")
+}

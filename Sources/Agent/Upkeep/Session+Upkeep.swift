@@ -1,0 +1,101 @@
+// What rotation, compaction, purging and repair have in common: who writes the new archives, and how old ones go.
+// Invariant: an archive is unlinked only after its replacement is durable, was read back and is in the catalog, under the removal
+// lock, and never when it alone holds a chunk that is still needed.
+
+internal import Archiving
+internal import Cataloging
+internal import Kernel
+internal import Rotating
+internal import Storing
+
+extension Session {
+    /// Bytes that snapshots leave free, so that consolidation has room to work: it writes before it removes.
+    static let reserve: UInt64 = 64 << 20
+
+    /// The threads that it works with end with it.
+    func consolidator() throws -> Consolidator {
+        let compression = configuration.compression
+        let pool = try SealingPool(
+            key: key, verifies: compression.verifiesWrites, bytesInFlight: Int(clamping: min(configuration.limits.memory / 4, 32 << 20)))
+        let numbers = ArchiveNumbers(
+            next: {
+                let number = try self.nextArchiveNumber()
+                self.remember { $0.highestArchive = max($0.highestArchive, number) }
+                return number
+            }, recordHead: recordHead, highestSnapshot: highestSnapshot)
+        return try Consolidator(
+            storage: storage, keys: keys, catalog: catalog, repository: repository.id, pool: pool,
+            settings: .init(level: compression.deep ?? compression.fast, archiveSize: configuration.archiveSize), numbers: numbers)
+    }
+
+    /// Every chunk that a listed snapshot refers to.
+    func neededChunks() throws -> NeededChunks {
+        NeededChunks(try catalog.references(kept: try catalog.snapshots().map(\.number), dropping: []), merging: 0)
+    }
+
+    /// Puts a replacement in the place of what it replaces.
+    ///
+    /// - Returns: The bytes that became free; nil when another process reads: everything is as it was then.
+    /// - Throws: `CatalogError`: as it was; `StorageError`: what could not be unlinked is left over, and harmless.
+    func replace(_ consolidator: Consolidator, with replacement: Consolidator.Replacement) throws -> Freed? {
+        do {
+            guard let lock = try repository.lockForRemoval() else {
+                consolidator.discard(replacement)
+                return nil
+            }
+            defer { lock.release() }
+            try consolidator.record(replacement)
+            var freed = try unlink(replacement.superseded)
+            freed.bytes -= Int64(clamping: replacement.bytes)
+            return freed
+        } catch let error as CatalogError {
+            consolidator.discard(replacement)
+            throw error
+        }
+    }
+
+    /// Removes `data` archives of which nothing is needed from there.
+    ///
+    /// - Returns: Nil when another process reads: nothing was removed.
+    func removeData(_ archives: [StoredArchive], _ needed: NeededChunks) throws -> Freed? {
+        if archives.isEmpty { return Freed() }
+        guard let lock = try repository.lockForRemoval() else { return nil }
+        defer { lock.release() }
+        try catalog.forget(archives.map(\.name.number), needed: needed)
+        return try unlink(archives)
+    }
+
+    /// The numbers of `data` archives that belong to standalone snapshots: they keep their own copy of everything.
+    func standaloneData() throws -> Set<UInt64> {
+        Set(try catalog.snapshots().filter(\.record.isStandalone).flatMap(\.record.dataArchives))
+    }
+
+    /// Of archives that the catalog knows no more. One that is gone already is no error.
+    func unlink(_ archives: [StoredArchive]) throws -> Freed {
+        var freed = Freed()
+        for archive in archives {
+            do throws(StorageError) {
+                try storage.remove(archive.name)
+            } catch {
+                if error.code == .missing { continue }
+                throw error
+            }
+            freed.archives += 1
+            freed.bytes += Int64(clamping: archive.size)
+        }
+        return freed
+    }
+}
+
+/// What some upkeep has given back.
+struct Freed {
+    var archives = 0
+    /// Below zero when what was written is larger than what went.
+    var bytes: Int64 = 0
+
+    static func += (left: inout Freed, right: Freed) {
+        left.archives += right.archives
+        left.bytes += right.bytes
+    }
+}
+extension Session { func finishKeyRotation() throws { remember { $0.rekeyThrough = nil } } }

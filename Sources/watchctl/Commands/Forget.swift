@@ -1,0 +1,31 @@
+// `watchctl forget`: removes snapshots, whatever the rules say.
+
+internal import Agent
+internal import ArgumentParser
+internal import Controlling
+
+extension Watchctl {
+    struct Forget: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Remove snapshots.", discussion: "The newest and pinned ones stay. Content that other snapshots show stays too.")
+
+        @OptionGroup var common: CommonOptions
+        @OptionGroup var consent: ConsentOption
+
+        @Argument(help: ArgumentHelp("Snapshot numbers, as `watchctl snapshots` shows them.", valueName: "number"))
+        var numbers: [UInt64]
+
+        func run() throws {
+            let commands = try common.commands()
+            let list = numbers.map(String.init).joined(separator: ", ")
+            try consent.ask("Remove \(SafeText.count(numbers.count, "snapshot")) (\(list)) for ever?")
+            let response = try commands.forget(ForgetRequest(snapshots: numbers))
+            let removed = response.snapshots.count { !$0.keep }
+            common.say("\(SafeText.count(removed, "snapshot")) removed, \(FreedText.describe(response.freedBytes))")
+            if !response.message.isEmpty {
+                // Then nothing, or not everything, was removed.
+                throw AgentError.failed(response.message)
+            }
+        }
+    }
+}
