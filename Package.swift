@@ -71,6 +71,7 @@ let tests: [Target] = [
     .testTarget(name: "SchedulingTests", dependencies: ["Kernel", "Scheduling"]),
     .testTarget(name: "ScanningTests", dependencies: ["Kernel", "Encrypting", "Archiving", "Storing", "Cataloging", "Tracking", "Scanning"]),
     .testTarget(name: "RotatingTests", dependencies: ["Kernel", "Rotating"]),
+    .testTarget(name: "VerifyingTests", dependencies: ["Archiving", "Encrypting", "Storing", "Cataloging", "Verifying"]),
     .testTarget(
         name: "RestoringTests",
         dependencies: ["Kernel", "Compressing", "Encrypting", "Archiving", "Storing", "Cataloging", "Restoring"]),

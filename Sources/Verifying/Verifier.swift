@@ -66,6 +66,7 @@ package struct Verifier {
             report.archivesRead += 1
             report.bytesRead += archive.size
             progress(report.bytesRead, total)
+            report.read.append(archive.name.number)
             if report.findings.count == before { report.sound.append(archive.name.number) }
         }
         try findLost(&report)
@@ -82,17 +83,8 @@ package struct Verifier {
 
     private func choose(_ stored: [StoredArchive], _ depth: Depth) throws -> [StoredArchive] {
         guard case .sample(let share) = depth else { return stored }
-        let verified = Dictionary(try catalog.archives().map { ($0.archive.name.number, $0.verified ?? Int64.min) }, uniquingKeysWith: max)
-        let total = stored.reduce(0) { $0 + $1.size }
-        let wanted = UInt64(Double(total) * min(1, max(0, share)))
-        var chosen: [StoredArchive] = []
-        var bytes: UInt64 = 0
-        for archive in stored.sorted(by: { (verified[$0.name.number] ?? Int64.min, $0.name.number) < (verified[$1.name.number] ?? Int64.min, $1.name.number) }) {
-            if bytes >= wanted, !chosen.isEmpty { break }
-            chosen.append(archive)
-            bytes += archive.size
-        }
-        return chosen
+        let readings = try catalog.archives().compactMap { row in row.verified.map { (row.archive.name, $0) } }
+        return VerificationSample.choose(share, of: stored, readings: Dictionary(readings, uniquingKeysWith: max))
     }
 
     private func verifyWhole(_ archive: StoredArchive, _ check: ArchiveCheck, _ newestRecord: ArchiveName?, _ report: inout VerifyReport) throws {

@@ -45,7 +45,9 @@ package struct VerifyReport: Sendable {
     package var archivesRead = 0
     package var bytesRead: UInt64 = 0
     package var findings: [VerifyFinding] = []
-    /// The archives that were read whole and found sound.
+    /// The archives that were read to their ends, whatever was found.
+    package var read: [UInt64] = []
+    /// Of those, the ones that are as they were written.
     package var sound: [UInt64] = []
 
     package init() {}
