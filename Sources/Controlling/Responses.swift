@@ -171,12 +171,32 @@ package struct VerifyResponse: Codable, Hashable, Sendable {
     package var archivesRead: Int
     package var bytesRead: UInt64
     package var findings: [VerifyFinding]
+    /// Every archive of the repository, by ascending number.
+    package var archives: [ArchiveReading]
+    /// When the archive that was read longest ago was read; null when one was never read, or there is none.
+    @Nullable package var coveredSince: String?
 
-    package init(depth: String, archivesRead: Int, bytesRead: UInt64, findings: [VerifyFinding]) {
+    package struct ArchiveReading: Codable, Hashable, Sendable {
+        package var archive: String
+        /// When it was last read in full, whatever was found; null when that is not known.
+        @Nullable package var verified: String?
+
+        package init(archive: String, verified: String?) {
+            self.archive = archive
+            self.verified = verified
+        }
+    }
+
+    package init(
+        depth: String, archivesRead: Int, bytesRead: UInt64, findings: [VerifyFinding], archives: [ArchiveReading] = [],
+        coveredSince: String? = nil
+    ) {
         self.depth = depth
         self.archivesRead = archivesRead
         self.bytesRead = bytesRead
         self.findings = findings
+        self.archives = archives
+        self.coveredSince = coveredSince
     }
 }
 

@@ -157,6 +157,19 @@ package struct StatusReport: Codable, Hashable, Sendable {
         }
     }
 
+    /// How far back the readings of all archives reach.
+    package struct Verification: Codable, Hashable, Sendable {
+        /// When the archive that was read longest ago was read; null when one was never read, or there is none.
+        @Nullable package var oldest: String?
+        /// Archives that were not read in full within 31 days.
+        package var unread: Int
+
+        package init(oldest: String?, unread: Int) {
+            self.oldest = oldest
+            self.unread = unread
+        }
+    }
+
     package struct Repository: Codable, Hashable, Sendable {
         package var path: String
         @Nullable package var id: String?
@@ -165,9 +178,12 @@ package struct StatusReport: Codable, Hashable, Sendable {
         package var bytes: UInt64
         @Nullable package var freeBytes: UInt64?
         @Nullable package var lastVerified: String?
+        /// Null as long as the repository could not be opened.
+        @Nullable package var verification: Verification?
 
         package init(
-            path: String, id: String?, snapshots: Int, archives: Int, bytes: UInt64, freeBytes: UInt64?, lastVerified: String?
+            path: String, id: String?, snapshots: Int, archives: Int, bytes: UInt64, freeBytes: UInt64?, lastVerified: String?,
+            verification: Verification? = nil
         ) {
             self.path = path
             self.id = id
@@ -176,6 +192,7 @@ package struct StatusReport: Codable, Hashable, Sendable {
             self.bytes = bytes
             self.freeBytes = freeBytes
             self.lastVerified = lastVerified
+            self.verification = verification
         }
     }
 

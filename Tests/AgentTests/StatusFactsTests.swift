@@ -60,6 +60,18 @@ struct StatusFactsTests {
         #expect(codes(report) == ["key-not-kept"])
     }
 
+    @Test func archivesThatWaitTooLongForAReadingAreAnAdvice() {
+        func report(days: Int64) -> StatusReport {
+            facts {
+                $0.repository.verification = .init(oldest: nil, unread: 1)
+                $0.unreadSince = $0.now.adding(.seconds(-86400 * days))
+            }.report()
+        }
+        #expect(report(days: 35).reasons.isEmpty)
+        #expect(codes(report(days: 36)) == ["verification-behind"])
+        #expect(report(days: 36).verdict == .protected)
+    }
+
     @Test func theWorstReasonComesFirstAndDecides() {
         let report = facts {
             $0.isPaused = true

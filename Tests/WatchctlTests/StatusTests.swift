@@ -37,6 +37,16 @@ struct StatusTests {
         ] { #expect(lines.contains(expected)) }
     }
 
+    @Test func archivesThatWereNotReadLatelyAreCounted() {
+        func lines(unread: Int) -> [String] {
+            var report = report()
+            report.repository.verification = .init(oldest: nil, unread: unread)
+            return StatusText.lines(report, now: present)
+        }
+        #expect(lines(unread: 2).contains("            2 of 43 archives not read in full in the last 31 days"))
+        #expect(!lines(unread: 0).contains { $0.contains("31 days") })
+    }
+
     @Test func aReportCannotTouchTheTerminal() {
         var hostile = report(reasons: [.init(code: "c\u{1B}", message: "m\u{7}\nsecond", remedy: "r\u{9B}")])
         hostile.repository.path = "/mnt/\u{1B}]0;x\u{7}"
@@ -77,5 +87,20 @@ struct StatusTests {
         let reason = StatusReport.Reason(code: "paused", message: "first\nsecond", remedy: "")
         let verdict = CheckVerdict(report(.degraded, reasons: [reason]), maxAge: .seconds(60), now: present)
         #expect(verdict == CheckVerdict(isSound: true, line: "OK: everything up to 2.0s ago is in a snapshot; paused: first"))
+    }
+
+    @Test func verificationSaysHowFarItReaches() {
+        func line(_ verified: [String?], depth: String = "sample", since: String? = nil) -> String? {
+            VerifyText.coverage(
+                VerifyResponse(
+                    depth: depth, archivesRead: 1, bytesRead: 1, findings: [], archives: verified.map { .init(archive: "a", verified: $0) },
+                    coveredSince: since), now: present)
+        }
+        let (recent, old) = (moment(secondsAgo: 31 * 86400), moment(secondsAgo: 31 * 86400 + 1))
+        #expect(line([recent, present.iso8601], since: recent) == "every archive was read in full since \(SafeText.localTime(recent, now: present))")
+        #expect(line([recent, old], since: old) == "1 of 2 archives was not read in full in the last 31 days")
+        #expect(line([nil, nil, recent]) == "2 of 3 archives were not read in full in the last 31 days")
+        #expect(line([]) == nil)
+        #expect(line([nil], depth: "digests") == nil)
     }
 }

@@ -136,6 +136,8 @@ extension Commands {
         report.repository.archives = totals.archives
         report.repository.bytes = totals.bytes
         report.repository.freeBytes = session.storage.freeBytes
+        report.repository.lastVerified = session.record.lastVerify.map { Timestamp(milliseconds: $0).iso8601 } ?? report.repository.lastVerified
+        report.repository.verification = (try? session.catalog.coverage(now: .now())).map(StatusReport.Verification.init)
         report.confirmed = session.record.confirmed.map { Timestamp(milliseconds: $0).iso8601 } ?? report.confirmed
     }
 

@@ -39,6 +39,7 @@ extension AgentLoop {
         do {
             let newest = try session.catalog.newest()
             let totals = try session.catalog.totals()
+            let coverage = try session.catalog.coverage(now: .now())
             let record = session.record
             let history = damageOfHistory(session)
             tell(.compactable(try CompactionRun.isWaiting(session)))
@@ -54,6 +55,7 @@ extension AgentLoop {
                 notes.snapshots = totals.snapshots
                 notes.archives = totals.archives
                 notes.bytes = totals.bytes
+                notes.coverage = coverage
                 notes.lastVerified = record.lastVerify.map { Timestamp(milliseconds: $0) }
                 notes.confirmed = notes.confirmed ?? record.confirmed.map { Timestamp(milliseconds: $0) }
                 notes.keyIsKept = isKept

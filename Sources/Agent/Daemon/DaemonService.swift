@@ -24,7 +24,7 @@ struct DaemonService: ControlService {
 
     /// Reads only, so it runs beside the loop: snapshots go on.
     func verify(_ request: VerifyRequest) async throws -> VerifyResponse {
-        let inbox = inbox
+        let (inbox, board) = (inbox, board)
         let file = configurationFile
         return try await onThread("verify") {
             let installation = try Installation.load(configurationFile: file)
@@ -32,7 +32,14 @@ struct DaemonService: ControlService {
                 return try VerificationRun.digests(installation, isCancelled: { inbox.isStopping.load(ordering: .relaxed) })
             }
             let session = try Session(installation.configuration, at: installation.places, for: .reading)
-            return try VerificationRun(session: session, isCancelled: { inbox.isStopping.load(ordering: .relaxed) }).run(request).response
+            let run = VerificationRun(session: session, isCancelled: { inbox.isStopping.load(ordering: .relaxed) })
+            let response = try run.run(request).response
+            let coverage = try session.catalog.coverage(now: .now())
+            board.note { notes in
+                notes.coverage = coverage
+                notes.lastVerified = .now()
+            }
+            return response
         }
     }
 

@@ -28,6 +28,7 @@ final class StatusBoard: Sendable {
         var archives = 0
         var bytes: UInt64 = 0
         var lastVerified: Timestamp?
+        var coverage: VerificationCoverage?
         var confirmed: Timestamp?
         var reconciles: UInt64 = 0
         var lastReconcile: Timestamp?
@@ -107,7 +108,8 @@ final class StatusBoard: Sendable {
             started: notes.started.iso8601)
         var repository = StatusReport.Repository(
             path: "\(notes.configuration.repository)", id: notes.repositoryID, snapshots: notes.snapshots, archives: notes.archives,
-            bytes: notes.bytes, freeBytes: nil, lastVerified: notes.lastVerified?.iso8601)
+            bytes: notes.bytes, freeBytes: nil, lastVerified: notes.lastVerified?.iso8601,
+            verification: notes.coverage.map(StatusReport.Verification.init))
         repository.freeBytes = try? FileSystemStatus(at: notes.configuration.repository).freeBytes
         var facts = StatusFacts(
             now: now, daemon: daemon, sources: notes.configuration.sources, watch: watch,
@@ -119,6 +121,7 @@ final class StatusBoard: Sendable {
         facts.pendingPaths = pending.count
         facts.oldestPending = pending.oldest.map { .now() - $0 }
         facts.isPaused = isPaused
+        facts.unreadSince = notes.coverage?.waitingSince.map { Timestamp(milliseconds: $0) }
         facts.keyIsReadableByOthers = notes.keyIsReadableByOthers
         // While nothing is pending and everything is watched, the present is in the latest snapshot.
         let isCurrent = isRunning && pending.count == 0 && notes.isComplete && ["idle", "verifying", "rotating"].contains(notes.activity)

@@ -33,6 +33,8 @@ package final class Session: Sendable {
     private struct State: Sendable {
         var catalog: Catalog
         var record: LocalRecord
+        /// What verification had covered by a catalog that was thrown away, until the new one knows the archives.
+        var readings: Readings
     }
 
     package var storage: any Storage { repository.storage }
@@ -69,11 +71,11 @@ package final class Session: Sendable {
         var mayUpdate = true
         if access == .writing { try catalogLock.waitForLock(.exclusive) } else { mayUpdate = try catalogLock.tryLock(.exclusive) }
         if !mayUpdate { mayUpdate = try Session.waitForCatalog(places, catalogLock) }
-        let catalog = try Session.openCatalog(places.catalogFile, repository: repository.id, mayDiscard: mayUpdate)
+        let (catalog, readings) = try Session.openCatalog(places.catalogFile, repository: repository.id, mayDiscard: mayUpdate)
         writerLock = lock
         self.catalogLock = catalogLock
         let record = LocalRecord.load(from: places.anchorFile, repository: "\(repository.id)")
-        state = Mutex(State(catalog: catalog, record: record))
+        state = Mutex(State(catalog: catalog, record: record, readings: readings))
         if let lock { _ = try repository.removeLeftovers(holding: lock) }
         if mayUpdate {
             _ = try catchUp()
@@ -155,6 +157,11 @@ package final class Session: Sendable {
         if try ingest.isCurrent() { return gaps }
         let gaps = try ingest.catchUp()
         try note(gaps)
+        let readings = state.withLock { state in
+            defer { state.readings = [:] }
+            return state.readings
+        }
+        try catalog.adopt(readings)
         if places.catalogIncomplete.exists { try places.catalogIncomplete.removeFile() }
         return gaps
     }
@@ -170,12 +177,16 @@ package final class Session: Sendable {
         }
     }
 
-    /// Begins an empty catalog in the place of the present one.
+    /// Begins an empty catalog in the place of the present one. What verification had covered is kept for it.
     func replaceCatalog() throws {
+        let readings = Catalog.readings(leftAt: places.catalogFile)
         try catalog.close()
         try Catalog.discard(at: places.catalogFile)
         let fresh = try Catalog.open(at: places.catalogFile, repository: repository.id)
-        state.withLock { $0.catalog = fresh }
+        state.withLock { state in
+            state.catalog = fresh
+            state.readings.merge(readings, uniquingKeysWith: max)
+        }
     }
 
     /// Waits a moment for another process that is bringing the catalog up to date.
@@ -196,13 +207,15 @@ package final class Session: Sendable {
     /// Opens the catalog; one that is damaged, of another version or about another repository is thrown away and begun
     /// anew, for the archives are the truth.
     ///
+    /// - Returns: Also what verification had covered by one that was thrown away.
     /// - Throws: `CatalogError` when another process holds it.
-    private static func openCatalog(_ file: Path, repository: RepositoryID, mayDiscard: Bool) throws -> Catalog {
+    private static func openCatalog(_ file: Path, repository: RepositoryID, mayDiscard: Bool) throws -> (Catalog, Readings) {
         do {
-            return try Catalog.open(at: file, repository: repository)
+            return (try Catalog.open(at: file, repository: repository), [:])
         } catch let error as CatalogError where error.needsRebuild && mayDiscard {
+            let readings = Catalog.readings(leftAt: file)
             try Catalog.discard(at: file)
-            return try Catalog.open(at: file, repository: repository)
+            return (try Catalog.open(at: file, repository: repository), readings)
         }
     }
 }
@@ -236,6 +249,12 @@ extension Session {
             try? storage.remove(archive.stored.name)
             throw error
         }
+    }
+
+    /// Remembers of an archive that is recorded that it was read back whole. A failure is not one of the archive: it is only read
+    /// again sooner.
+    func markReadBack(_ archive: PublishedArchive) {
+        try? catalog.markVerified([archive.stored.name.number], at: Timestamp.now().milliseconds)
     }
 
     /// Opens an archive for reading.

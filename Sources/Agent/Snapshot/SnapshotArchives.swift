@@ -118,6 +118,7 @@ final class SnapshotArchives {
         self.writer = nil
         try session.readBack(archive)
         try session.catalog.record(archive: archive.stored, contents: archive.contents)
+        session.markReadBack(archive)
         session.remember { $0.highestArchive = max($0.highestArchive, archive.stored.name.number) }
         published.append(archive)
         bytesPublished += archive.stored.size

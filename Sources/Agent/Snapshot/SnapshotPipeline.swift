@@ -116,6 +116,7 @@ package struct SnapshotPipeline {
         }
         let records = changes.records.makeIterator()
         try session.catalog.record(snapshot: commit.stored, contents: commit.contents, mode: .changes) { records.next() }
+        session.markReadBack(commit)
     }
 }
 
@@ -162,7 +163,7 @@ extension SnapshotPipeline {
 }
 
 extension PlannedEntry {
-    fileprivate var bytesToRead: UInt64 { status.kind == .file && reading != .metadataOnly ? status.size : 0 }
+    var bytesToRead: UInt64 { status.kind == .file && reading != .metadataOnly ? status.size : 0 }
 
     /// Files of one type stand together: the part of the name behind the last dot.
     fileprivate var type: ArraySlice<UInt8> {
@@ -173,7 +174,7 @@ extension PlannedEntry {
 }
 
 extension SnapshotPlan {
-    fileprivate var bytesToRead: UInt64 { upserts.reduce(0) { $0 &+ $1.bytesToRead } }
+    var bytesToRead: UInt64 { upserts.reduce(0) { $0 &+ $1.bytesToRead } }
 
     /// Few enough that the deep lane costs no time that anyone would notice.
     fileprivate var isSmall: Bool { upserts.count < 2000 && bytesToRead < 4 << 20 }

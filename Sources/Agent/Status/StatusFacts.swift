@@ -47,6 +47,8 @@ package struct StatusFacts: Sendable {
     package var keyIsKept: Bool
     package var keyIsReadableByOthers = false
     package var keyFile: Path
+    /// Since when the archive that waits longest to be read has been waiting.
+    package var unreadSince: Timestamp?
     /// Beyond this, what is not in a snapshot counts as unprotected.
     package var staleAfter: Duration = .seconds(86400)
 
@@ -140,6 +142,13 @@ extension StatusFacts {
         if keyIsReadableByOthers {
             result.append(
                 StatusReason("key-unsafe", .degraded, "others can read the key file \(keyFile)", remedy: "chmod 600 \(keyFile)"))
+        }
+        if let unreadSince, now.duration(since: unreadSince) > VerificationPatience.behind, let verification = repository.verification {
+            result.append(
+                StatusReason(
+                    "verification-behind", .advice,
+                    "\(verification.unread) of \(repository.archives) archives were not read in full in the last 31 days",
+                    remedy: "watchctl verify --data"))
         }
         if !keyIsKept {
             result.append(

@@ -35,7 +35,8 @@ package struct VerificationRun {
             report.findings.append(Verifying.VerifyFinding(archive: "", damage: .missing, reason: "\(error)"))
         }
         let now = session.now()
-        try session.catalog.markVerified(report.sound, at: now.milliseconds)
+        // Damaged ones too: read first every day, they would keep the samples from all others.
+        try session.catalog.markVerified(report.read, at: now.milliseconds)
         let present = Set(try session.storage.list().map(\.name.text))
         let sound = Set(report.sound)
         session.remember { record in
@@ -45,13 +46,10 @@ package struct VerificationRun {
                 present.contains(name) && !(ArchiveName(name).map { sound.contains($0.number) } ?? true)
             }
         }
-        let total = try session.storage.list().reduce(0) { $0 + $1.size }
+        let stored = try session.storage.list()
+        let total = stored.reduce(0) { $0 + $1.size }
         let share = total == 0 ? 1 : Double(report.bytesRead) / Double(total)
-        return (
-            VerifyResponse(
-                depth: request.depth.rawValue, archivesRead: report.archivesRead, bytesRead: report.bytesRead,
-                findings: report.findings.map(\.response)), share
-        )
+        return (VerifyResponse(request.depth, report, stored, try session.catalog.archives()), share)
     }
 }
 
@@ -69,9 +67,43 @@ extension VerificationRun {
         let catalog = installation.places.catalogFile.exists ? try? Catalog.open(at: installation.places.catalogFile, repository: repository.id) : nil
         let record = LocalRecord.load(from: installation.places.anchorFile, repository: "\(repository.id)")
         let report = try DigestVerifier(storage: repository.storage, lost: record.lost, catalog: catalog).run(progress, isCancelled)
-        return VerifyResponse(
-            depth: VerifyRequest.Depth.digests.rawValue, archivesRead: report.archivesRead, bytesRead: report.bytesRead,
-            findings: report.findings.map(\.response))
+        return VerifyResponse(.digests, report, try repository.storage.list(), try catalog?.archives() ?? [])
+    }
+}
+
+extension VerifyResponse {
+    /// - Parameter known: What the catalog knows of these archives.
+    fileprivate init(_ depth: VerifyRequest.Depth, _ report: VerifyReport, _ stored: [StoredArchive], _ known: [ArchiveRow]) {
+        let readings = Dictionary(known.map { ($0.archive.name, $0.verified) }, uniquingKeysWith: { $1 })
+        let times = stored.map { readings[$0.name] ?? nil }
+        let isCovered = !times.contains(nil)
+        self.init(
+            depth: depth.rawValue, archivesRead: report.archivesRead, bytesRead: report.bytesRead, findings: report.findings.map(\.response),
+            archives: zip(stored, times).map { archive, time in
+                .init(archive: archive.name.text, verified: time.map { Timestamp(milliseconds: $0).iso8601 })
+            },
+            coveredSince: isCovered ? times.compactMap(\.self).min().map { Timestamp(milliseconds: $0).iso8601 } : nil)
+    }
+}
+
+/// How long an archive may go unread. Daily samples read everything within 28 days.
+package enum VerificationPatience {
+    /// Beyond this an archive counts as unread.
+    package static let unread = Duration.seconds(31 * 86400)
+    /// Beyond this a person should know.
+    package static let behind = Duration.seconds(35 * 86400)
+}
+
+extension StatusReport.Verification {
+    init(_ coverage: VerificationCoverage) {
+        self.init(oldest: coverage.oldest.map { Timestamp(milliseconds: $0).iso8601 }, unread: coverage.unread)
+    }
+}
+
+extension Catalog {
+    /// What was read in full lately, and what was not.
+    func coverage(now: Timestamp) throws -> VerificationCoverage {
+        try coverage(since: now.adding(.zero - VerificationPatience.unread).milliseconds)
     }
 }
 

@@ -47,6 +47,7 @@ extension Watchctl {
             } else {
                 for finding in response.findings { for line in VerifyText.lines(finding) { TextStream.output.line(line) } }
                 common.say(VerifyText.summary(response))
+                if let line = VerifyText.coverage(response, now: .now()) { common.say(line) }
             }
             if !response.findings.isEmpty { throw ExitCode(ExitStatus.damaged) }
         }
@@ -73,5 +74,18 @@ enum VerifyText {
         let read = "\(SafeText.count(response.archivesRead, "archive")), \(ByteText.describe(response.bytesRead)) read"
         if response.findings.isEmpty { return "\(read): no damage" }
         return "\(read): \(SafeText.count(response.findings.count, "finding"))"
+    }
+
+    /// How far back the readings of all archives reach. Nil for digests, which are compared without decrypting anything.
+    static func coverage(_ response: VerifyResponse, now: Timestamp) -> String? {
+        if response.archives.isEmpty || response.depth == VerifyRequest.Depth.digests.rawValue { return nil }
+        let unread = response.archives.count { archive in
+            SafeText.time(archive.verified, now: now).map { now.duration(since: $0) > VerificationPatience.unread } ?? true
+        }
+        if unread > 0 {
+            let all = SafeText.count(response.archives.count, "archive")
+            return "\(SafeText.count(unread)) of \(all) \(unread == 1 ? "was" : "were") not read in full in the last 31 days"
+        }
+        return response.coveredSince.map { "every archive was read in full since \(SafeText.localTime($0, now: now))" }
     }
 }

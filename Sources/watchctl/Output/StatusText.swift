@@ -24,6 +24,10 @@ enum StatusText {
         if report.daemon.running { result += row("Activity", activity(report.activity)) }
         if let next = report.activity.next { result += row("Next", self.next(next, now: now)) }
         result += row("Repository", repository(report.repository, now: now))
+        if let verification = report.repository.verification, verification.unread > 0 {
+            let all = SafeText.count(report.repository.archives, "archive")
+            result += row("", "\(SafeText.count(verification.unread)) of \(all) not read in full in the last 31 days")
+        }
         result += row("Sources", report.sources.joined(separator: ", "))
         result += row("Daemon", daemon(report.daemon, now: now))
         for reason in report.reasons {
