@@ -22,9 +22,9 @@ struct Watchctl: ParsableCommand {
                 name: "Snapshots",
                 subcommands: [Snapshot.self, Snapshots.self, Pin.self, Unpin.self, Tag.self, Rotate.self, Forget.self, Purge.self]),
             CommandGroup(
-                name: "Getting files back", subcommands: [Ls.self, Cat.self, Restore.self, Export.self, Import.self]),
+                name: "Getting files back", subcommands: [Ls.self, History.self, Cat.self, Restore.self, Export.self, Import.self]),
             CommandGroup(
-                name: "Upkeep", subcommands: [Verify.self, Repair.self, Compact.self, Doctor.self, Catalog.self]),
+                name: "Upkeep", subcommands: [Stats.self, Verify.self, Repair.self, Compact.self, Doctor.self, Catalog.self]),
         ])
 
     static func main() {

@@ -19,7 +19,8 @@ struct CommandLineTests {
         "unpin 42", "tag 42 name", "adopt --repository r --key-file f", "adopt --repository r --passphrase-file f",
         "adopt --repository r --passphrase", "pause", "pause --for 1h", "resume", "export file", "export --at 3 --format tar.xz file",
         "import file --to d", "key show", "key export", "key import file", "key list --json", "key add", "key remove 2", "key change",
-        "catalog rebuild", "config check", "config show",
+        "catalog rebuild", "config check", "config show", "history file", "history file --json", "stats", "stats --json",
+        "snapshot --dry-run", "snapshot --dry-run --rehash --json",
     ])
     func interfaceLinesParse(line: String) throws {
         let words = line.split(separator: " ").map(String.init)
@@ -32,7 +33,8 @@ struct CommandLineTests {
         "restore --to d --in-place", "restore --full-paths", "restore --overwrite sometimes", "verify --digests --data",
         "verify --sample 0%", "verify --sample 101%", "ls --at whenever", "cat", "snapshots --since blue", "pin", "pin latest",
         "check --max-age soon", "pause --for 5", "export", "export --format zip file", "import file", "adopt --repository r",
-        "adopt --repository r --key-file f --passphrase", "key remove", "tag 4",
+        "adopt --repository r --key-file f --passphrase", "key remove", "tag 4", "history",
+        "snapshot --dry-run --tag T", "snapshot --dry-run --no-wait",
     ])
     func wrongUsageIs64(line: String) {
         #expect(CommandLineTests.usageStatus(line.split(separator: " ").map(String.init)) == ExitStatus.usage)

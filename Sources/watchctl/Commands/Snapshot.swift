@@ -29,8 +29,16 @@ extension Watchctl {
         @Option(help: ArgumentHelp("A name for it. When nothing changed, the latest snapshot gets the name.", valueName: "name"))
         var tag: TextArgument?
 
+        @Flag(help: "Only say what it would take.")
+        var dryRun = false
+
+        func validate() throws {
+            if dryRun, noWait || tag != nil { throw ValidationError("--dry-run excludes --no-wait and --tag") }
+        }
+
         func run() throws {
             let commands = try common.commands()
+            if dryRun { return try preview(commands) }
             let request = SnapshotRequest(full: full, rehash: rehash, standalone: standalone, wait: !noWait, tag: tag?.text)
             let line = common.progress("snapshot", json: json.isOn)
             defer { line.end() }
@@ -41,6 +49,16 @@ extension Watchctl {
                 TextStream.problems.complain("\(SafeText.cleaned(problem.path)): \(SafeText.cleaned(problem.reason))")
             }
             if !response.problems.isEmpty { throw ExitCode(ExitStatus.inPart) }
+        }
+
+        private func preview(_ commands: Commands) throws {
+            let request = SnapshotRequest(full: full, rehash: rehash, standalone: standalone)
+            let preview = try commands.preview(request) { Interruption.isRequested }
+            if json.isOn { return try TextStream.output.json(PreviewResult(preview)) }
+            for line in PreviewResult.lines(preview) { TextStream.output.line(line) }
+            for problem in preview.problems {
+                TextStream.problems.complain("\(SafeText.cleaned(problem.path)): \(SafeText.cleaned(problem.reason))")
+            }
         }
     }
 }

@@ -26,7 +26,7 @@ struct ListingElement: Encodable, Hashable {
     init(_ listed: ListedEntry, snapshot: UInt64) {
         let entry = listed.entry
         path = entry.path.text
-        if String(validating: entry.path.bytes, as: UTF8.self) == nil { pathBase64 = Base64.encode([UInt8(ascii: "/")] + entry.path.bytes) }
+        pathBase64 = Base64.encode(unlessText: entry.path)
         type = EntryText.typeName(entry.kind)
         mode = entry.mode
         uid = entry.uid
@@ -41,6 +41,11 @@ struct ListingElement: Encodable, Hashable {
 /// RFC 4648, section 4, with padding.
 enum Base64 {
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+
+    /// Of a path that is not UTF-8, with its leading slash; nil for all others.
+    static func encode(unlessText path: Path) -> String? {
+        String(validating: path.bytes, as: UTF8.self) == nil ? encode([UInt8(ascii: "/")] + path.bytes) : nil
+    }
 
     static func encode(_ bytes: [UInt8]) -> String {
         var result: [UInt8] = []
