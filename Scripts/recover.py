@@ -266,7 +266,7 @@ class Keys:
 
 
 def unlock(description, key_files, passphrase_file):
-    """The secret keys that are given or that the passphrase opens; at least one fits the repository."""
+    """The secret keys that are given, that the passphrase opens and that the newest of these unwraps; at least one fits the repository."""
     keys = [key for name in key_files for key in read_key(name)]
     if passphrase_file:
         with open(passphrase_file, "rb") as file:
@@ -274,7 +274,27 @@ def unlock(description, key_files, passphrase_file):
     identifier = bytes.fromhex(description["id"])
     if not any(fits(key, entry.get("check"), identifier) for key in keys for entry in description["keys"]):
         raise Stop(WRONG_KEY, "no key or passphrase that was given opens this repository")
+    keys += unwrap(description["keys"], keys, identifier)
+    for entry in description["keys"]:
+        if not any(fits(key, entry.get("check"), identifier) for key in keys):
+            print(f"recover: key {entry.get('id')} is not at hand: what is under it cannot be read", file=sys.stderr)
     return Keys(keys)
+
+
+def unwrap(entries, keys, identifier):
+    """The older keys, from their copies under the newest one, if that is among `keys`."""
+    newest = max(entries, key=lambda entry: entry["id"] if type(entry.get("id")) is int else 0)
+    found = []
+    for key in (key for key in keys if fits(key, newest.get("check"), identifier)):
+        for entry in entries:
+            try:
+                older = Fernet(key).decrypt(entry["wrapped"].encode())
+                Fernet(older)
+            except (InvalidToken, ValueError, KeyError, AttributeError):
+                continue
+            if fits(older, entry.get("check"), identifier):
+                found.append(older)
+    return found
 
 
 def read_key(name):

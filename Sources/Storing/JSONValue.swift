@@ -86,9 +86,9 @@ struct JSONObject {
         try value(name, "a string") { if case .string(let text) = $0 { text } else { nil } }
     }
 
-    /// A whole number of 0 or more.
+    /// A whole number of 0 or more. Above 2^53 other programs lose digits, and the next one could not be counted to.
     func count(_ name: String) throws(JSONFault) -> Int {
-        try value(name, "a whole number") { if case .integer(let number) = $0, number >= 0 { Int(exactly: number) } else { nil } }
+        try value(name, "a whole number") { if case .integer(let number) = $0, 0...(1 << 53) ~= number { Int(exactly: number) } else { nil } }
     }
 
     func object(_ name: String) throws(JSONFault) -> JSONObject {

@@ -20,18 +20,10 @@ extension Repository {
             remedy: "use the key file that belongs to it, or a passphrase (`watchctl key import`)")
     }
 
-    /// The newest key that the passphrase opens.
+    /// Every key that the passphrase opens, newest first: older ones too, where a slot of theirs was kept.
     ///
     /// - Throws: `.wrongKey` when it opens none, or no slot is there.
     /// - Complexity: One derivation (128 MiB, about half a second) for each slot that is tried.
-    package func unlock(passphrase: [UInt8]) throws -> SecretKey {
-        for record in description.keys.reversed() {
-            if let key = try record.open(passphrase, of: id) { return key }
-        }
-        throw noSlot
-    }
-
-    /// Every key that the passphrase opens, newest first: what is needed while one key takes another's place.
     package func unlockAll(passphrase: [UInt8]) throws -> [SecretKey] {
         let keys = try description.keys.reversed().compactMap { try $0.open(passphrase, of: id) }
         if keys.isEmpty { throw noSlot }
@@ -72,22 +64,6 @@ extension Repository {
                 throw StorageError(.unknownKey, "key \(key) has no slot \(slot)", at: path, remedy: "`watchctl key show` lists them")
             }
         }
-    }
-
-    /// Makes one more key valid, without slots. Archives under the others stay readable with those.
-    ///
-    /// - Returns: The new key's id. A key that is there already keeps its own.
-    package func addKey(_ key: SecretKey, holding lock: RepositoryLock) throws -> Int {
-        var added = 0
-        try update { description in
-            for record in description.keys where try record.isKey(key, of: id) {
-                added = record.id
-                return
-            }
-            added = (description.keys.map(\.id).max() ?? 0) + 1
-            description.keys.append(try KeyRecord(id: added, key: key, repository: id, created: .now()))
-        }
-        return added
     }
 
     /// Forgets a key and its slots. No archive must be left that only this key opens.
@@ -139,12 +115,12 @@ extension KeyRecord {
         }
     }
 
-    /// The key, from the first slot that the passphrase opens; nil when it opens none. A slot that is damaged, or asks for
-    /// more memory than is allowed, is passed over: another one may do.
+    /// The key, from the first slot that the passphrase opens; nil when it opens none. A slot that is damaged, not understood, or asks
+    /// for more memory than is allowed is passed over: another one may do.
     func open(_ passphrase: [UInt8], of repository: ArchiveID) throws(EncryptionError) -> SecretKey? {
-        for record in slots {
+        for slot in slots.compactMap(\.slot) {
             do throws(EncryptionError) {
-                let key = try record.slot.open(passphrase: passphrase)
+                let key = try slot.open(passphrase: passphrase)
                 if try isKey(key, of: repository) { return key }
             } catch {
                 switch error.code {

@@ -11,7 +11,7 @@ package final class Repository: Sendable {
     package let path: Path
     package let id: RepositoryID
     package let storage: any Storage
-    private let current: Monitor<RepositoryDescription>
+    let current: Monitor<RepositoryDescription>
 
     private init(path: Path, description: RepositoryDescription) {
         self.path = path
@@ -92,16 +92,14 @@ package final class Repository: Sendable {
     ///
     /// - Throws: The old file is still there then.
     func update(_ change: (inout RepositoryDescription) throws -> Void) throws {
-        var description = try Repository.readDescription(at: path)
-        guard description.id == id else {
-            throw StorageError(.malformed, "another repository took this one's place", at: path)
-        }
+        try reload()
+        var description = description
         try change(&description)
         try Repository.write(description, at: path)
         current.withLock { $0 = description }
     }
 
-    private static func readDescription(at path: Path) throws(StorageError) -> RepositoryDescription {
+    static func readDescription(at path: Path) throws(StorageError) -> RepositoryDescription {
         let file = path.appending(descriptionName.utf8)
         let bytes: [UInt8]
         do throws(Errno) {

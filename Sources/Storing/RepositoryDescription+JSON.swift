@@ -69,6 +69,11 @@ extension KeyRecord {
         slots = []
         for slot in try object.objects("slots") { slots.append(try SlotRecord(slot)) }
         unknown = object.members(without: ["id", "created", "check", "slots"])
+        // What is no token opens nothing, as a damaged one does, and stays as it is.
+        if case .string(let token) = unknown["wrapped"] {
+            wrapped = token
+            unknown["wrapped"] = nil
+        }
     }
 
     fileprivate var json: JSONValue {
@@ -76,31 +81,27 @@ extension KeyRecord {
         members["id"] = .integer(Int64(id))
         members["created"] = .string(created.iso8601)
         members["check"] = .string(check)
+        if let wrapped { members["wrapped"] = .string(wrapped) }
         members["slots"] = .array(slots.map(\.json))
         return .object(members)
     }
 }
 
 extension SlotRecord {
-    private static let derivation = "scrypt"
+    fileprivate static let derivation = "scrypt"
 
     fileprivate init(_ object: JSONObject) throws(JSONFault) {
-        _ = try object.value("kdf", "\"scrypt\"") { $0 == .string(SlotRecord.derivation) ? true : nil }
         id = try object.count("id")
-        slot = KeySlot(
-            id: String(id),
-            cost: DerivationCost(n: try object.count("n"), r: try object.count("r"), p: try object.count("p")),
-            salt: try object.value("salt", "base64url") { value in
-                if case .string(let text) = value { Base64URL.decode(Array(text.utf8)) } else { nil }
-            },
-            token: try object.string("token"), created: try object.timestamp("created").iso8601)
-        unknown = object.members(without: ["kdf", "id", "n", "r", "p", "salt", "token", "created"])
+        // Only the slot itself is lost with what is not understood, and a newer version may open it.
+        slot = try? KeySlot(object, id: id)
+        unknown = object.members(without: slot == nil ? ["id"] : ["kdf", "id", "n", "r", "p", "salt", "token", "created"])
     }
 
     fileprivate var json: JSONValue {
         var members = unknown
-        members["kdf"] = .string(SlotRecord.derivation)
         members["id"] = .integer(Int64(id))
+        guard let slot else { return .object(members) }
+        members["kdf"] = .string(SlotRecord.derivation)
         members["n"] = .integer(Int64(slot.cost.n))
         members["r"] = .integer(Int64(slot.cost.r))
         members["p"] = .integer(Int64(slot.cost.p))
@@ -108,6 +109,19 @@ extension SlotRecord {
         members["token"] = .string(slot.token)
         members["created"] = .string(slot.created)
         return .object(members)
+    }
+}
+
+extension KeySlot {
+    fileprivate init(_ object: JSONObject, id: Int) throws(JSONFault) {
+        _ = try object.value("kdf", "\"scrypt\"") { $0 == .string(SlotRecord.derivation) ? true : nil }
+        self.init(
+            id: String(id),
+            cost: DerivationCost(n: try object.count("n"), r: try object.count("r"), p: try object.count("p")),
+            salt: try object.value("salt", "base64url") { value in
+                if case .string(let text) = value { Base64URL.decode(Array(text.utf8)) } else { nil }
+            },
+            token: try object.string("token"), created: try object.timestamp("created").iso8601)
     }
 }
 

@@ -62,6 +62,8 @@ package struct KeyRecord: Hashable, Sendable {
     package var created: Timestamp
     /// A Fernet token of the repository's id, so that a wrong key is known at once.
     package var check: String
+    /// Of an older key: a Fernet token under the newest one that holds it. Nil of the newest.
+    package var wrapped: String?
     package var slots: [SlotRecord]
     var unknown: [String: JSONValue] = [:]
 }
@@ -70,6 +72,15 @@ package struct KeyRecord: Hashable, Sendable {
 package struct SlotRecord: Hashable, Sendable {
     /// From 1, unique among the slots of its key. `slot.id` is the same as text.
     package var id: Int
-    package var slot: KeySlot
+    /// Nil when this version does not understand how a passphrase opens it: it is passed over, and written again as it was.
+    package var slot: KeySlot?
+    /// Of a slot that is not understood, all members but the id.
     var unknown: [String: JSONValue] = [:]
+
+    /// ISO 8601 in UTC, for a person; empty when that is not known.
+    package var created: String {
+        if let slot { return slot.created }
+        guard case .string(let text) = unknown["created"], UTCText.milliseconds(extended: text) != nil else { return "" }
+        return text
+    }
 }

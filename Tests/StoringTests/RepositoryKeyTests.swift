@@ -23,7 +23,7 @@ struct RepositoryKeyTests {
 
     private func unlock(_ passphrase: String) throws -> SecretKey {
         // From the file, not from what is in memory.
-        try Repository.open(at: repository.path).unlock(passphrase: Array(passphrase.utf8))
+        try #require(try Repository.open(at: repository.path).unlockAll(passphrase: Array(passphrase.utf8)).first)
     }
 
     @Test func passphraseOpensTheKey() throws {
@@ -59,28 +59,6 @@ struct RepositoryKeyTests {
         #expect(try Repository.open(at: repository.path).slots.count == 1)
     }
 
-    @Test func newKeyIsValidBesideTheOldOne() throws {
-        let new = try SecretKey.generate()
-        #expect(try repository.addKey(new, holding: lock) == 2)
-        #expect(try repository.addKey(new, holding: lock) == 2)
-        try repository.addSlot(passphrase: Array("first".utf8), key: new, cost: testCost, holding: lock)
-        let opened = try Repository.open(at: repository.path)
-        #expect(try opened.checkKey(key) == 1)
-        #expect(try opened.checkKey(new) == 2)
-        #expect(try opened.unlock(passphrase: Array("first".utf8)) == new, "the newest key of the passphrase")
-        #expect(try opened.unlockAll(passphrase: Array("first".utf8)) == [new, key])
-    }
-
-    @Test func oldKeyCanGoAndTheLastOneStays() throws {
-        let new = try SecretKey.generate()
-        let id = try repository.addKey(new, holding: lock)
-        try repository.removeKey(1, holding: lock)
-        #expect(throws: StorageError.self) { try repository.checkKey(key) }
-        #expect(throws: StorageError.self) { try unlock("first") }
-        #expect(throws: StorageError.self) { try repository.removeKey(id, holding: lock) }
-        #expect(try Repository.open(at: repository.path).checkKey(new) == id)
-    }
-
     @Test func damagedSlotDoesNotHideAnother() throws {
         try repository.addSlot(passphrase: Array("second".utf8), key: key, cost: testCost, holding: lock)
         let file = repository.path.appending("repository.json".utf8)
@@ -91,5 +69,26 @@ struct RepositoryKeyTests {
         try file.replaceFile(with: Array(text.utf8), mode: 0o600)
         #expect(try unlock("second") == key)
         #expect(throws: StorageError.self) { try unlock("first") }
+    }
+
+    @Test(arguments: [
+        ("\"kdf\" : \"scrypt\"", "\"kdf\" : \"argon9\""), ("\"n\" : 16", "\"n\" : 16.5"), ("\"n\" : 16", "\"n\" : \"many\""),
+        ("\"salt\" : \"", "\"salt\" : \"*"), ("\"token\"", "\"tokens\""), ("\"kdf\" : \"scrypt\"", "\"kdf\" : null"),
+    ])
+    func slotOfAnotherKindIsPassedOverAndKept(from: String, to: String) throws {
+        let file = repository.path.appending("repository.json".utf8)
+        let text = String(decoding: try file.readFile(), as: UTF8.self).replacing(from, with: to)
+        try file.replaceFile(with: Array(text.utf8), mode: 0o600)
+        #expect(throws: StorageError.self) { try unlock("first") }
+        let strange = try #require(try Repository.open(at: repository.path).slots.first?.slot)
+        #expect(strange.slot == nil)
+        #expect(!strange.created.isEmpty)
+        #expect(try repository.addSlot(passphrase: Array("second".utf8), key: key, cost: testCost, holding: lock) == 2)
+        #expect(try unlock("second") == key)
+        #expect(try Repository.open(at: repository.path).slots.first?.slot == strange, "every member of it is written again")
+        #expect(String(decoding: try file.readFile(), as: UTF8.self).contains(to))
+        // It can be removed all the same: its passphrase may have become known.
+        try repository.removeSlot(1, ofKey: 1, holding: lock)
+        #expect(repository.slots.map(\.slot.id) == [2])
     }
 }

@@ -141,8 +141,9 @@ struct RepositoryTests {
     }
 
     @Test(arguments: [
-        ("\"salt\" : \"", "\"salt\" : \"*", "keys[0].slots[0].salt"), ("\"kdf\" : \"scrypt\"", "\"kdf\" : \"argon9\"", "keys[0].slots[0].kdf"),
-        ("\"n\" : 16", "\"n\" : 16.5", "keys[0].slots[0].n"), ("\"machine\"", "\"engine\"", "owner.machine"),
+        ("\"slots\"", "\"slits\"", "keys[0].slots"), ("\"machine\"", "\"engine\"", "owner.machine"),
+        // The next number could not be counted to.
+        ("\"id\" : 1,", "\"id\" : 9223372036854775807,", "keys[0].id"),
         ("\"id\" : \"", "\"id\" : \"xx", "id"), ("\"check\"", "\"cheque\"", "keys[0].check"),
     ])
     func damagedMemberIsNamed(from: String, to: String, place: String) throws {

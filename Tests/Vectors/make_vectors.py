@@ -35,7 +35,7 @@ def make(folder, name):
     function, properties = SCENARIOS[name]
     folder = os.path.join(folder, name)
     os.makedirs(folder)
-    vector = type("Scenario", (Vector,), {"two_keys": name == "two-keys"})(folder, name, slots=properties.pop("slots", False))
+    vector = type("Scenario", (Vector,), {"two_keys": "key-2" in properties.get("keys", ())})(folder, name, slots=properties.pop("slots", False))
     function(vector)
     expected = {"verify": 0, "keys": ["key"], "passphrase": False, **properties}
     expected["snapshots"] = {str(number): vector.expected[number] for number in sorted(vector.expected)}

@@ -225,16 +225,27 @@ def wrong_key(vector):
 @scenario("A passphrase slot that asks for p = 17 is not tried.", "wrongKey", verify=12, keys=[], passphrase=True, slots=True)
 def slot_above_the_limits(vector):
     history(vector, 1)
-    path = os.path.join(vector.folder, "repository.json")
-    with open(path, encoding="utf-8") as file:
-        description = json.load(file)
-    slot = description["keys"][0]["slots"][0]
-    salt = base64.urlsafe_b64decode(slot["salt"])
-    derived = hashlib.scrypt(vector.passphrase, salt=salt, n=2, r=1, p=17, dklen=32)
-    slot.update(n=2, r=1, p=17, token=vector.seal(base64.urlsafe_b64encode(derived), vector.key).decode())
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(description, file, indent=2)
+
+    def change(description):
+        slot = description["keys"][0]["slots"][0]
+        salt = base64.urlsafe_b64decode(slot["salt"])
+        derived = hashlib.scrypt(vector.passphrase, salt=salt, n=2, r=1, p=17, dklen=32)
+        slot.update(n=2, r=1, p=17, token=vector.seal(base64.urlsafe_b64encode(derived), vector.key).decode())
+    vector.edit_description(change)
     vector.refused(1)
+
+
+@scenario("The older of two keys is wrapped under a stranger's: what is under it is lost, the rest is not.", "authentication", verify=13,
+          keys=["key-2"])
+def wrapped_key_damaged(vector):
+    states = history(vector, 2)
+    vector.wrap_first_key(base64.urlsafe_b64encode(sha256(b"another key")))
+    vector.key = vector.keys[1]
+    state = changed(states[2], {home(b"n3"): small_file(b"content 3\n")})
+    vector.take(3, state, [stored(state, b"n3")])
+    vector.refused(1)
+    vector.refused(2)
+    vector.part(3, [home(b"n1"), home(b"n2")])
 
 
 @scenario("Payloads that decompress to more or less than their headers say: each costs its file.", "malformed", verify=13)

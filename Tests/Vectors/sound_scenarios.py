@@ -182,6 +182,25 @@ def two_keys(vector):
     vector.take(3, changed(states[2], changes), [stored(changes)], changes)
 
 
+@scenario("Archives under two keys, the older of which is wrapped under the newer.", keys=["key-2"])
+def two_keys_wrapped(vector):
+    states = history(vector, 2)
+    vector.wrap_first_key(vector.keys[1])
+    vector.key = vector.keys[1]
+    changes = {home(b"n3"): small_file(b"content 3\n")}
+    vector.take(3, changed(states[2], changes), [stored(changes)], changes)
+
+
+@scenario("Slots that are opened in other ways than a reader knows stand before the one that it knows.", keys=[], passphrase=True, slots=True)
+def slot_of_unknown_kdf(vector):
+    history(vector, 1)
+
+    def change(description):
+        slots = description["keys"][0]["slots"]
+        slots[:0] = [{"id": 2, "kdf": "argon2id", "memory": 65536, "passes": 3, "salt": [1, 2, 3]}, {**slots[0], "id": 3, "n": "1024"}]
+    vector.edit_description(change)
+
+
 @scenario("No key file, but a passphrase that is no ASCII, in a file with a newline.", keys=[], passphrase=True, slots=True)
 def passphrase_slot(vector):
     history(vector, 1)

@@ -103,6 +103,20 @@ class Vector(made.Repository):
     def refused(self, number):
         self.expected[number] = {"result": "refused", "entries": [], "lost": []}
 
+    def edit_description(self, change):
+        path = os.path.join(self.folder, "repository.json")
+        with open(path, encoding="utf-8") as file:
+            description = json.load(file)
+        change(description)
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(description, file, indent=2)
+
+    def wrap_first_key(self, under):
+        """Key 1 stands wrapped, and without slots, as when key 2 has taken its place."""
+        def change(description):
+            description["keys"][0].update(wrapped=self.seal(under, self.keys[0]).decode(), slots=[])
+        self.edit_description(change)
+
     def record(self, remarks, **more):
         self.add("record", remarks=remarks, **more)
 

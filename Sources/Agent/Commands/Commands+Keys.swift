@@ -36,7 +36,7 @@ extension Commands {
 
     package func keySlots() throws -> [KeySlotListing] {
         try Repository.open(at: installation.configuration.repository).slots.map {
-            KeySlotListing(key: $0.key, slot: $0.slot.id, created: $0.slot.slot.created)
+            KeySlotListing(key: $0.key, slot: $0.slot.id, created: $0.slot.created)
         }
     }
 
@@ -63,11 +63,11 @@ extension Session {
                 try repository.removeSlot(request.slot, ofKey: found.key, holding: lock)
                 return MessageResponse(message: "slot \(request.slot) is removed; its passphrase still opens old copies of repository.json")
             case .change:
-                let opened = repository.slots.filter { (try? $0.slot.slot.open(passphrase: request.oldPassphrase)) != nil }
-                guard let first = opened.first else { throw EncryptionError(.wrongPassphrase, "the old passphrase opens no slot") }
-                let key = try first.slot.slot.open(passphrase: request.oldPassphrase)
+                let newest = try repository.checkNewest(key)
+                let opened = repository.slots.filter { $0.key == newest && (try? $0.slot.slot?.open(passphrase: request.oldPassphrase)) != nil }
+                if opened.isEmpty { throw EncryptionError(.wrongPassphrase, "the old passphrase opens no slot") }
                 let slot = try repository.addSlot(passphrase: request.passphrase, key: key, holding: lock)
-                for old in opened { try repository.removeSlot(old.slot.id, ofKey: old.key, holding: lock) }
+                for old in opened { try repository.removeSlot(old.slot.id, ofKey: newest, holding: lock) }
                 return MessageResponse(message: "the passphrase is changed (slot \(slot)); the old one still opens old copies of repository.json")
             }
         }

@@ -130,7 +130,7 @@ package enum Initialization {
             let bytes = try path.readFile(limit: 4096)
             return try KeyText.parse(String(decoding: bytes, as: UTF8.self))
         case .text(let text): return try KeyText.parse(text)
-        case .passphrase(let passphrase): return try repository.unlock(passphrase: passphrase)
+        case .passphrase(let passphrase): return try repository.unlockAll(passphrase: passphrase)[0]
         }
     }
 
