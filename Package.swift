@@ -84,7 +84,7 @@ let tests: [Target] = [
         ]),
     .testTarget(
         name: "AgentTests",
-        dependencies: ["Kernel", "Compressing", "Scheduling", "Scanning", "Rotating", "Controlling", "Agent"]),
+        dependencies: ["Kernel", "Compressing", "Encrypting", "Storing", "Scheduling", "Scanning", "Rotating", "Controlling", "Agent"]),
 ]
 
 let package = Package(

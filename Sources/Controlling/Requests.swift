@@ -110,10 +110,10 @@ package struct RemarkRequest: Codable, Hashable, Sendable {
     }
 }
 
-/// `POST /v1/keys`: passphrase slots.
+/// `POST /v1/keys`: passphrase slots, and a new secret key.
 package struct KeyRequest: Codable, Hashable, Sendable {
     package enum Action: String, Codable, Sendable {
-        case add, remove, change
+        case add, remove, change, rotate
     }
 
     package var action: Action
@@ -123,12 +123,17 @@ package struct KeyRequest: Codable, Hashable, Sendable {
     package var oldPassphrase: [UInt8]
     /// For `remove`.
     package var slot: Int
+    /// For `rotate`: those that open the new key.
+    package var passphrases: [[UInt8]]
 
-    package init(action: Action, passphrase: [UInt8] = [], oldPassphrase: [UInt8] = [], slot: Int = 0) {
+    package init(
+        action: Action, passphrase: [UInt8] = [], oldPassphrase: [UInt8] = [], slot: Int = 0, passphrases: [[UInt8]] = []
+    ) {
         self.action = action
         self.passphrase = passphrase
         self.oldPassphrase = oldPassphrase
         self.slot = slot
+        self.passphrases = passphrases
     }
 }
 
@@ -196,6 +201,7 @@ extension KeyRequest {
             action: try members.decode(Action.self, forKey: .action),
             passphrase: try members.decodeIfPresent([UInt8].self, forKey: .passphrase) ?? [],
             oldPassphrase: try members.decodeIfPresent([UInt8].self, forKey: .oldPassphrase) ?? [],
-            slot: try members.decodeIfPresent(Int.self, forKey: .slot) ?? 0)
+            slot: try members.decodeIfPresent(Int.self, forKey: .slot) ?? 0,
+            passphrases: try members.decodeIfPresent([[UInt8]].self, forKey: .passphrases) ?? [])
     }
 }

@@ -130,8 +130,6 @@ class RecoverTests(VectorTestCase):
 
 # Where watchctl gives less than recover.py, and says so; what it gives must be right all the same.
 GIVEN_UP = {
-    "two-keys": {"1", "2", "3"},
-    "two-keys-wrapped": {"1", "2", "3"},
     # The specification allows it ("Reading", 6): the snapshots up to the next full one are refused.
     "flipped-bit-in-a-manifest-frame": {"2", "3"},
 }

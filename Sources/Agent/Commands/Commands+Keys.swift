@@ -25,13 +25,14 @@ extension Commands {
         return KeyText.export(session.key)
     }
 
-    /// Puts the key of the repository into its file.
+    /// Puts the newest key of the repository into its file; an older one that stands there gives way.
     ///
-    /// - Throws: `EncryptionError` for a typing error or when another key stands there; `StorageError.wrongKey`.
+    /// - Throws: `EncryptionError` for a typing error or when a strange key stands there; `StorageError` .wrongKey, also for an older key.
     package func keyImport(_ text: String) throws {
         let key = try KeyText.parse(text)
-        _ = try Repository.open(at: installation.configuration.repository).checkKey(key)
-        try KeyFile.write(key, to: keyFile)
+        let repository = try Repository.open(at: installation.configuration.repository)
+        try repository.checkNewest(key)
+        try KeyRing.place(key, at: keyFile, of: repository)
     }
 
     package func keySlots() throws -> [KeySlotListing] {
@@ -40,9 +41,10 @@ extension Commands {
         }
     }
 
-    /// Adds, removes or changes a passphrase.
+    /// Adds, removes or changes a passphrase, or makes a new key.
     ///
-    /// - Throws: `EncryptionError.wrongPassphrase`, `AgentError.failed` when there is no such slot; `repository.json` is as before.
+    /// - Throws: `EncryptionError.wrongPassphrase`, `AgentError.failed` when there is no such slot; `repository.json` is as before. As
+    ///   `Session.beginKeyRotation` for a new key.
     package func changeKeys(_ request: KeyRequest) throws -> MessageResponse {
         if let response = try ask({ try $0.post("/v1/keys", request, MessageResponse.self) }) { return response }
         return try openForWriting().changeKeys(request)
@@ -57,11 +59,12 @@ extension Session {
                 let slot = try repository.addSlot(passphrase: request.passphrase, key: key, holding: lock)
                 return MessageResponse(message: "the passphrase opens the repository from now on (slot \(slot))")
             case .remove:
-                guard let found = repository.slots.first(where: { $0.slot.id == request.slot }) else {
+                guard let found = repository.slots.last(where: { $0.slot.id == request.slot }) else {
                     throw AgentError.failed("there is no slot \(request.slot); see: watchctl key list")
                 }
                 try repository.removeSlot(request.slot, ofKey: found.key, holding: lock)
                 return MessageResponse(message: "slot \(request.slot) is removed; its passphrase still opens old copies of repository.json")
+            case .rotate: return try beginKeyRotation(passphrases: request.passphrases)
             case .change:
                 let newest = try repository.checkNewest(key)
                 let opened = repository.slots.filter { $0.key == newest && (try? $0.slot.slot?.open(passphrase: request.oldPassphrase)) != nil }

@@ -68,15 +68,19 @@ package enum Initialization {
         if places.configurationFile.exists { throw AgentError.alreadyConfigured(places.configurationFile) }
         let path = try resolveNew(repository)
         let existing = try Repository.open(at: path)
-        let key = try read(source, existing)
-        _ = try existing.checkKey(key)
+        let opened = try read(source, existing)
+        try existing.checkNewest(opened[0])
         let lock = try existing.lockForWriting()
+        // Another writer may have made a new key until now.
+        try existing.reload()
+        let key = opened[0]
+        try existing.wrapOlderKeys(opened, holding: lock)
 
-        let newest = try newestSources(of: existing, key: key)
+        let newest = try newestSources(of: existing, keys: existing.allKeys(openedBy: key))
         guard !newest.isEmpty else { throw AgentError.failed("the repository \(path) has no snapshot yet: use watchctl init with another directory") }
         var configuration = Configuration(sources: newest, repository: path)
         configuration.id = RepositoryOwner.newConfiguration()
-        try KeyFile.write(key, to: places.keyFile)
+        try KeyRing.place(key, at: places.keyFile, of: existing)
         try existing.changeOwner(to: .thisMachine(configuration: configuration.id ?? ""), holding: lock)
         try write(configuration, to: places.configurationFile)
         lock.release()
@@ -123,22 +127,23 @@ package enum Initialization {
         }
     }
 
-    private static func read(_ source: KeySource, _ repository: Repository) throws -> SecretKey {
+    /// One key, or more when a passphrase opens older ones too; newest first.
+    private static func read(_ source: KeySource, _ repository: Repository) throws -> [SecretKey] {
         switch source {
         case .file(let path):
             // A copy on a stick or in the downloads may well be readable by others: it is a copy.
             let bytes = try path.readFile(limit: 4096)
-            return try KeyText.parse(String(decoding: bytes, as: UTF8.self))
-        case .text(let text): return try KeyText.parse(text)
-        case .passphrase(let passphrase): return try repository.unlockAll(passphrase: passphrase)[0]
+            return [try KeyText.parse(String(decoding: bytes, as: UTF8.self))]
+        case .text(let text): return [try KeyText.parse(text)]
+        case .passphrase(let passphrase): return try repository.unlockAll(passphrase: passphrase)
         }
     }
 
-    private static func newestSources(of repository: Repository, key: SecretKey) throws -> [Path] {
+    private static func newestSources(of repository: Repository, keys: [SecretKey]) throws -> [Path] {
         for archive in try repository.storage.list().reversed() where archive.name.kind.isCommit {
             do {
                 let source = try repository.storage.open(archive.name)
-                let reader = try ArchiveReader(source, name: archive.name, keys: [key], repository: repository.id)
+                let reader = try ArchiveReader(source, name: archive.name, keys: keys, repository: repository.id)
                 if let snapshot = reader.contents.snapshot { return snapshot.sources }
             } catch is ArchiveError {
                 // Damage costs what this archive holds: an older one names the sources as well.

@@ -43,7 +43,8 @@ extension AgentLoop {
             let record = session.record
             let history = damageOfHistory(session)
             tell(.compactable(try CompactionRun.isWaiting(session)))
-            let isKept = record.keyExported || !session.repository.slots.isEmpty
+            // A passphrase of an older key does not open what is sealed now.
+            let isKept = record.keyExported || session.repository.description.keys.last?.slots.isEmpty == false
             board.noteQuietly { notes in
                 notes.repositoryID = "\(session.repository.id)"
                 notes.latest = newest.map {

@@ -26,6 +26,10 @@ package struct LocalRecord: Codable, Hashable, Sendable {
     /// The latest moment at which all that stood in the sources was known to be in a snapshot.
     package var confirmed: Int64?
     package var keyExported = false
+    /// While the repository has older keys: the highest archive number that one of them may have sealed. All above are under the newest.
+    package var rekeyThrough: UInt64?
+    /// The id of the key that was the newest when `rekeyThrough` was found out; with another newest key that is no longer true.
+    package var rekeyKey: Int?
     /// The next snapshot is a full one, whatever is asked for.
     package var mustBeFull = false
     /// Archives that were there and are gone, by name, though nothing replaced them.

@@ -21,8 +21,6 @@ package final class Session: Sendable {
     package let configuration: Configuration
     package let places: Places
     package let repository: Repository
-    package let key: SecretKey
-    package let keyIsReadableByOthers: Bool
     /// The wall clock; tests give another.
     package let now: @Sendable () -> Timestamp
     private let writerLock: RepositoryLock?
@@ -35,10 +33,16 @@ package final class Session: Sendable {
         var record: LocalRecord
         /// What verification had covered by a catalog that was thrown away, until the new one knows the archives.
         var readings: Readings
+        var ring: KeyRing
     }
 
     package var storage: any Storage { repository.storage }
-    package var keys: [SecretKey] { [key] }
+    /// All keys that archives may be sealed with, newest first.
+    package var keys: [SecretKey] { state.withLock { $0.ring.keys } }
+    /// The newest key: what is sealed is sealed with it.
+    package var key: SecretKey { state.withLock { $0.ring.newest } }
+    package var keyIsReadableByOthers: Bool { state.withLock { $0.ring.isReadableByOthers } }
+    var keyFile: Path { configuration.keyFile ?? places.keyFile }
     package var catalog: Catalog { state.withLock { $0.catalog } }
     package var record: LocalRecord { state.withLock { $0.record } }
     /// Archives that are there and could not be brought into the catalog.
@@ -57,16 +61,16 @@ package final class Session: Sendable {
         self.configuration = configuration
         self.places = places
         repository = try Repository.open(at: configuration.repository)
-        let keyFile = try KeyFile.read(at: configuration.keyFile ?? places.keyFile)
-        key = keyFile.key
-        keyIsReadableByOthers = keyFile.readableByOthers
-        _ = try repository.checkKey(key)
-        let owner = repository.description.owner
-        if let id = configuration.id, owner.configuration != id {
-            throw AgentError.foreignRepository(configuration.repository, host: owner.host)
-        }
+        let keyFile = configuration.keyFile ?? places.keyFile
+        var ring = try KeyRing(of: repository, file: keyFile)
+        try Session.checkOwner(of: repository, configuration)
         try places.stateDirectory.makeDirectories(mode: 0o700)
         let lock = access == .writing ? try repository.lockForWriting() : nil
+        if lock != nil {
+            // Keys and owner may have changed until the lock was had; from now on nobody else changes them.
+            ring = try KeyRing(of: repository, file: keyFile)
+            try Session.checkOwner(of: repository, configuration)
+        }
         let catalogLock = try Descriptor.open(places.catalogLock, [.readWrite, .create], mode: 0o600)
         var mayUpdate = true
         if access == .writing { try catalogLock.waitForLock(.exclusive) } else { mayUpdate = try catalogLock.tryLock(.exclusive) }
@@ -75,7 +79,7 @@ package final class Session: Sendable {
         writerLock = lock
         self.catalogLock = catalogLock
         let record = LocalRecord.load(from: places.anchorFile, repository: "\(repository.id)")
-        state = Mutex(State(catalog: catalog, record: record, readings: readings))
+        state = Mutex(State(catalog: catalog, record: record, readings: readings, ring: ring))
         if let lock { _ = try repository.removeLeftovers(holding: lock) }
         if mayUpdate {
             _ = try catchUp()
@@ -88,7 +92,16 @@ package final class Session: Sendable {
                 }
             }
         }
+        if access == .writing { try noteOlderKeys() }
         if access == .reading { try self.catalogLock.unlock() }
+    }
+
+    /// - Throws: `AgentError.foreignRepository`.
+    private static func checkOwner(of repository: Repository, _ configuration: Configuration) throws {
+        let owner = repository.description.owner
+        if let id = configuration.id, owner.configuration != id {
+            throw AgentError.foreignRepository(configuration.repository, host: owner.host)
+        }
     }
 
     /// Changes what this machine remembers, and writes it, atomic but not fsynced. A failure to write it is not an error: the memory is
@@ -101,6 +114,9 @@ package final class Session: Sendable {
             try? state.record.save(to: places.anchorFile)
         }
     }
+
+    /// Reads and seals with other keys from now on.
+    func replaceKeys(_ ring: KeyRing) { state.withLock { $0.ring = ring } }
 
     /// Runs `body` with the writer's lock.
     ///
