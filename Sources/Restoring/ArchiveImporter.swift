@@ -10,15 +10,15 @@ package import Kernel
 
 package struct ImportRequest: Sendable {
     package var file: Path
-    /// Of a Fernet token; not looked at for other files.
-    package var key: SecretKey?
+    /// Of a Fernet token, tried in this order; not looked at for other files.
+    package var keys: [SecretKey]
     /// A directory, made if it is missing.
     package var target: Path
     package var overwrite: RestoreRequest.Overwrite
 
-    package init(file: Path, key: SecretKey? = nil, target: Path, overwrite: RestoreRequest.Overwrite = .never) {
+    package init(file: Path, keys: [SecretKey] = [], target: Path, overwrite: RestoreRequest.Overwrite = .never) {
         self.file = file
-        self.key = key
+        self.keys = keys
         self.target = target
         self.overwrite = overwrite
     }
@@ -44,9 +44,9 @@ package final class ArchiveImporter {
     /// - Throws: Nothing is restored then. `EncryptionError` `.authentication` for another key and for a token that was changed;
     ///   `ExchangeError`: `.file`, `.unknownFormat`, `.keyMissing`, `.truncated`, `.damaged`, `.cancelled`;
     ///   `Errno` when the target cannot be made or opened.
-    /// - Complexity: One pass over the file, two over a token.
+    /// - Complexity: One pass over the file; over a token two, and one more for each key that does not fit.
     package func run() throws -> RestoreReport {
-        let input = try ImportInput(request.file, key: request.key, isCancelled: isCancelled)
+        let input = try ImportInput(request.file, keys: request.keys, isCancelled: isCancelled)
         let tar = try TarImport(to: request.target, overwrite: request.overwrite, progress: progress)
         var failure: ExchangeError?
         do {

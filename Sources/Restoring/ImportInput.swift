@@ -17,18 +17,30 @@ final class ImportInput {
     ///
     /// - Throws: `ExchangeError`: `.file`, `.unknownFormat`, `.keyMissing`, `.cancelled`; `EncryptionError` for another key and for
     ///   a token that was changed.
-    init(_ path: Path, key: SecretKey?, isCancelled: @escaping @Sendable () -> Bool) throws {
+    init(_ path: Path, keys: [SecretKey], isCancelled: @escaping @Sendable () -> Bool) throws {
         let file = try InputFile(path, isCancelled: isCancelled)
         guard let format = ExportFormat(beginning: try file.beginning()) else {
             throw ExchangeError(.unknownFormat, "this is neither a Fernet token nor a .tar.xz nor a .tar file", path: path)
         }
         if format == .fernet {
-            guard let key else { throw ExchangeError(.keyMissing, "the file is encrypted, and there is no key", path: path) }
-            token = try FernetTextReader(key: key, reading: file.read)
+            if keys.isEmpty { throw ExchangeError(.keyMissing, "the file is encrypted, and there is no key", path: path) }
+            token = try ImportInput.authenticate(file, keys)
         } else {
             token = nil
         }
         self.file = file
+    }
+
+    /// The token, with the first of one or more keys that it was made with.
+    private static func authenticate(_ file: InputFile, _ keys: [SecretKey]) throws -> FernetTextReader {
+        for key in keys.dropLast() {
+            do {
+                return try FernetTextReader(key: key, reading: file.read)
+            } catch let error as EncryptionError where error.code == .authentication {
+                try file.rewind()
+            }
+        }
+        return try FernetTextReader(key: keys[keys.count - 1], reading: file.read)
     }
 
     /// Gives the tar's bytes to `sink`, from the first to the last.

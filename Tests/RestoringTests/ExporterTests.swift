@@ -63,7 +63,7 @@ struct ExporterTests {
         try scratch.run("mkdir source; cd source; \(everyKindOfFile)")
         try sample.snapshot(scratch["source"])
         _ = try export(format)
-        let request = ImportRequest(file: scratch["out/export"], key: sample.key, target: scratch["opened"])
+        let request = ImportRequest(file: scratch["out/export"], keys: [sample.key], target: scratch["opened"])
         let report = try ArchiveImporter(request).run()
         #expect(report.problems == [])
         #expect(report.isComplete)
@@ -171,7 +171,7 @@ struct ExporterTests {
         for format in ExportFormat.allCases {
             let name = "out/\(format.rawValue)"
             #expect(try export(format, to: name).isComplete)
-            let request = ImportRequest(file: scratch[name], key: sample.key, target: scratch["opened"])
+            let request = ImportRequest(file: scratch[name], keys: [sample.key], target: scratch["opened"])
             #expect(try ArchiveImporter(request).run().isComplete)
         }
         #expect(try scratch.names("opened") == [])

@@ -21,7 +21,7 @@ struct ImporterTests {
         _ name: String, _ overwrite: RestoreRequest.Overwrite = .never, key: SecretKey? = nil,
         isCancelled: @escaping @Sendable () -> Bool = { false }
     ) throws -> RestoreReport {
-        let request = ImportRequest(file: scratch[name], key: key ?? self.key, target: scratch["target"], overwrite: overwrite)
+        let request = ImportRequest(file: scratch[name], keys: [key ?? self.key], target: scratch["target"], overwrite: overwrite)
         return try ArchiveImporter(request, isCancelled: isCancelled).run()
     }
 

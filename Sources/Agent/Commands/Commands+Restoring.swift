@@ -139,12 +139,15 @@ extension Commands {
 
     /// Unpacks a file that `export`, or tar and xz, or Fernet made.
     package func importArchive(
-        _ file: Path, to target: Path, overwrite: RestoreRequest.Overwrite, progress: @escaping @Sendable (RestoreProgress) -> Void = { _ in },
+        _ archive: Path, to target: Path, overwrite: RestoreRequest.Overwrite, progress: @escaping @Sendable (RestoreProgress) -> Void = { _ in },
         isCancelled: @escaping @Sendable () -> Bool = { false }
     ) throws -> RestoreReport {
-        let key = try? KeyFile.read(at: installation.configuration.keyFile ?? installation.places.keyFile).key
+        let file = installation.configuration.keyFile ?? installation.places.keyFile
+        // What was exported under an older key opens as long as the repository has that; the key file is enough for the rest.
+        let ring = try? KeyRing(of: Repository.open(at: installation.configuration.repository), file: file)
+        let keys = ring?.keys ?? (try? KeyFile.read(at: file)).map { [$0.key] } ?? []
         let importer = ArchiveImporter(
-            ImportRequest(file: file, key: key, target: target, overwrite: overwrite), progress: progress, isCancelled: isCancelled)
+            ImportRequest(file: archive, keys: keys, target: target, overwrite: overwrite), progress: progress, isCancelled: isCancelled)
         return try importer.run()
     }
 }
