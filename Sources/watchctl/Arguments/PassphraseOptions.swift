@@ -29,17 +29,42 @@ struct PassphraseOptions: ParsableArguments {
     }
 }
 
+/// The passphrases that go on to open the repository when it gets a new key.
+struct KeptPassphrasesOptions: ParsableArguments {
+    @Flag(name: .customLong("passphrase"), help: "Ask on the terminal for each passphrase to keep.")
+    var asks = false
+
+    @Option(
+        name: .customLong("passphrase-file"),
+        help: ArgumentHelp("Keep the passphrase in the first line of a file; may be given several times.", valueName: "file"))
+    var files: [PathArgument] = []
+
+    /// Each once.
+    func read() throws -> [[UInt8]] {
+        var found: [[UInt8]] = []
+        for file in files { found.append(try Passphrase.read(file.resolved())) }
+        while asks, let typed = try Passphrase.askAnother() { found.append(typed) }
+        var kept: [[UInt8]] = []
+        for passphrase in found where !kept.contains(passphrase) { kept.append(passphrase) }
+        return kept
+    }
+}
+
 enum Passphrase {
     /// - Throws: `AgentError.failed` without a terminal, or when nothing was typed.
     static func ask(_ prompt: String) throws(AgentError) -> [UInt8] {
-        let line: [UInt8]?
+        let line = try askLine(prompt)
+        if line.isEmpty { throw .failed("nothing was typed") }
+        return line
+    }
+
+    /// Empty at the end of the input.
+    private static func askLine(_ prompt: String) throws(AgentError) -> [UInt8] {
         do throws(Errno) {
-            line = try Terminal.readHiddenLine(prompt: prompt)
+            return try Terminal.readHiddenLine(prompt: prompt) ?? []
         } catch {
             throw .failed("there is no terminal to ask on (\(error)); name a file instead, as with --passphrase-file")
         }
-        guard let line, !line.isEmpty else { throw .failed("nothing was typed") }
-        return line
     }
 
     /// Asks for a secret key, in either of its forms.
@@ -48,6 +73,14 @@ enum Passphrase {
     /// Asks twice, for what is mistyped now opens nothing later.
     static func askNew() throws(AgentError) -> [UInt8] {
         let first = try ask("New passphrase: ")
+        guard try ask("The same again: ") == first else { throw .failed("the two passphrases differ; nothing was changed") }
+        return first
+    }
+
+    /// One of several, asked for twice; nil when an empty line says that there are no more.
+    static func askAnother() throws(AgentError) -> [UInt8]? {
+        let first = try askLine("Passphrase to keep (an empty line ends): ")
+        if first.isEmpty { return nil }
         guard try ask("The same again: ") == first else { throw .failed("the two passphrases differ; nothing was changed") }
         return first
     }

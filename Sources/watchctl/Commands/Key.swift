@@ -10,7 +10,7 @@ extension Watchctl {
     struct Key: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Look after the key and its passphrases.",
-            subcommands: [Show.self, Export.self, Import.self, List.self, Add.self, Remove.self, Change.self])
+            subcommands: [Show.self, Export.self, Import.self, List.self, Add.self, Remove.self, Change.self, Rotate.self])
     }
 }
 
@@ -131,6 +131,20 @@ extension Watchctl.Key {
             let old = try oldPassphraseFile.map { try Passphrase.read($0.resolved()) } ?? Passphrase.ask("Old passphrase: ")
             let new = try passphraseFile.map { try Passphrase.read($0.resolved()) } ?? Passphrase.askNew()
             common.say(try commands.changeKeys(KeyRequest(action: .change, passphrase: new, oldPassphrase: old)).message)
+        }
+    }
+
+    struct Rotate: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Make a new secret key, and rewrite what is under the old one in the background.",
+            discussion: "Passphrases that are not given here open nothing any more. What was copied or exported before opens with the old key only: keep that as long as you keep such copies (`watchctl key export`).")
+
+        @OptionGroup var common: CommonOptions
+        @OptionGroup var passphrases: KeptPassphrasesOptions
+
+        func run() throws {
+            let commands = try common.commands()
+            common.say(try commands.changeKeys(KeyRequest(action: .rotate, passphrases: passphrases.read())).message)
         }
     }
 }
