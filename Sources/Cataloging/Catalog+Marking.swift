@@ -1,5 +1,5 @@
 // Which chunks are still needed, and what each archive holds.
-// In: all versions of all kept snapshots.  Out: ChunkSet, ChunkReferences, chunks and usage of archives.
+// In: all versions of all kept snapshots.  Out: ChunkReferences, chunks and usage of archives.
 // Invariant: the mark is exact for the moment it is made. Whoever removes anything makes it again under the commit lock.
 
 internal import Archiving
@@ -25,19 +25,12 @@ package struct ArchiveUsage: Hashable, Sendable {
 }
 
 extension Catalog {
-    /// The chunks that any kept snapshot refers to.
-    ///
-    /// - Complexity: O(versions), about a second for two million.
-    package func referencedChunks() throws -> ChunkSet {
-        try read { try Catalog.mark($0) }
-    }
-
     /// What refers to each chunk while groups of snapshots are dropped one after the other.
     ///
     /// - Parameters:
     ///   - kept: Ascending.
     ///   - groups: In the order in which they are dropped. No kept snapshot stands between those of one group.
-    /// - Complexity: As above; one pass, however many groups there are.
+    /// - Complexity: O(versions), about a second for two million; one pass, however many groups there are.
     package func references(kept: [UInt64], dropping groups: [[UInt64]]) throws -> ChunkReferences {
         let plan = DropPlan(kept: kept, groups: groups)
         return try read { db in
@@ -96,7 +89,7 @@ extension Catalog {
             defer { rows.reset() }
             var result: [Digest] = []
             while try rows.step() {
-                if referenced.contains(rows.integer(0)) { result.append(try ChunkTable.digest(rows, key: 1, rest: 2)) }
+                if referenced.isLive(rows.integer(0)) { result.append(try ChunkTable.digest(rows, key: 1, rest: 2)) }
             }
             return result
         }
@@ -111,7 +104,7 @@ extension Catalog {
             let referenced = try Catalog.mark(db)
             var dead: [Int64] = []
             while try rows.step() {
-                if !referenced.contains(rows.integer(0)) { dead.append(rows.integer(0)) }
+                if !referenced.isLive(rows.integer(0)) { dead.append(rows.integer(0)) }
             }
             rows.reset()
             let drop = try db.prepared("DELETE FROM chunk WHERE id = ?")
@@ -123,10 +116,11 @@ extension Catalog {
         }
     }
 
-    private static func mark(_ db: Database) throws -> ChunkSet {
-        var result = ChunkSet(highest: try db.prepared("SELECT max(id) FROM chunk").firstInteger() ?? 0)
+    /// What any version refers to.
+    private static func mark(_ db: Database) throws -> ChunkReferences {
+        var result = ChunkReferences(highest: try db.prepared("SELECT max(id) FROM chunk").firstInteger() ?? 0)
         try forEachContent(db) { _, _, ids in
-            for id in ids where !result.insert(id) { throw CatalogError.ownRows }
+            for id in ids where !result.add(id, ChunkReferences.kept) { throw CatalogError.ownRows }
         }
         return result
     }

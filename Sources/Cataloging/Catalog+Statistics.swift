@@ -63,12 +63,14 @@ extension Catalog {
         return ArchiveKind.allCases.compactMap { kind in amounts[kind].map { (kind, $0) } }
     }
 
-    /// - Complexity: O(versions + chunks): two seconds for two million versions. Memory: two bits for each chunk.
+    /// - Complexity: O(versions + chunks): two seconds for two million versions. Memory: four bytes for each chunk.
     package func chunkSpace() throws -> ChunkSpace {
         // Before the marks: what a snapshot adds meanwhile would count as needed by none.
         let highest = try read { try $0.prepared("SELECT max(id) FROM chunk").firstInteger() ?? 0 }
-        let needed = try referencedChunks()
-        let newest = try newest().map { try referencedChunks(keeping: [$0.number]) }
+        let numbers = try snapshots().map(\.number)
+        let references = try references(kept: numbers.suffix(1), dropping: [numbers.dropLast()])
+        let needed = NeededChunks(references, merging: -1)
+        let newest = NeededChunks(references, merging: 0)
         return try read { db in
             var space = ChunkSpace()
             let rows = try db.prepared("SELECT id, length FROM chunk WHERE archive IS NOT NULL AND id <= ?")
@@ -77,7 +79,7 @@ extension Catalog {
             while try rows.step() {
                 let (id, length) = (rows.integer(0), rows.bits(1))
                 space.all.add(length)
-                if newest?.contains(id) ?? false {
+                if newest.contains(id) {
                     space.newest.add(length)
                 } else if needed.contains(id) {
                     space.older.add(length)

@@ -7,7 +7,7 @@ package struct ChunkReferences: Sendable {
     /// By row of the chunk: 0 unneeded, else the last group that needs it, from 1; `kept` for what stays.
     private var groups: [UInt32]
 
-    fileprivate static let kept = UInt32.max
+    static let kept = UInt32.max
 
     init(highest: Int64) {
         groups = [UInt32](repeating: 0, count: Int(clamping: highest) + 1)
@@ -21,7 +21,7 @@ package struct ChunkReferences: Sendable {
     }
 
     /// Needed by what stays, or by a group that comes after this one.
-    func isLive(_ id: Int64, merging group: Int) -> Bool {
+    func isLive(_ id: Int64, merging group: Int = -1) -> Bool {
         id >= 0 && id < groups.count && groups[Int(id)] > UInt32(clamping: group + 1)
     }
 }
@@ -31,7 +31,7 @@ package struct NeededChunks: Sendable {
     private let references: ChunkReferences
     private let group: Int
 
-    /// - Parameter group: The one that is being merged, counted from 0.
+    /// - Parameter group: The one that is being merged, counted from 0; -1 while none is.
     package init(_ references: ChunkReferences, merging group: Int) {
         self.references = references
         self.group = group

@@ -41,8 +41,6 @@ package struct LocalRecord: Codable, Hashable, Sendable {
 
     /// Paths that are being purged from history.
     package var purging: [[UInt8]] = []
-    /// Archives with numbers up to this may be sealed with an older key. Nil: none are.
-    package var rekeyThrough: UInt64?
     /// The latest repair that had something to mend.
     package var lastRepair: Repair?
     /// States of paths that snapshots show and whose content is lost.

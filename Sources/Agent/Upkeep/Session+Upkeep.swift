@@ -98,4 +98,3 @@ struct Freed {
         left.bytes += right.bytes
     }
 }
-extension Session { func finishKeyRotation() throws { remember { $0.rekeyThrough = nil } } }
