@@ -70,17 +70,23 @@ package final class Consolidator {
     }
 }
 
-/// The numbers and the head that new archives carry.
+/// What new archives say of the repository and of the moment.
 package struct ArchiveNumbers {
     /// A number above all that were ever given; never the same twice.
     package var next: () throws -> UInt64
     package var recordHead: () throws -> Digest?
     package var highestSnapshot: () throws -> UInt64
+    /// Milliseconds since 1970.
+    package var now: () -> Int64
 
-    package init(next: @escaping () throws -> UInt64, recordHead: @escaping () throws -> Digest?, highestSnapshot: @escaping () throws -> UInt64) {
+    package init(
+        next: @escaping () throws -> UInt64, recordHead: @escaping () throws -> Digest?, highestSnapshot: @escaping () throws -> UInt64,
+        now: @escaping () -> Int64
+    ) {
         self.next = next
         self.recordHead = recordHead
         self.highestSnapshot = highestSnapshot
+        self.now = now
     }
 }
 
@@ -145,7 +151,14 @@ extension Consolidator {
     package func record(_ replacement: Replacement) throws {
         for archive in replacement.published.dropLast() { try catalog.record(archive: archive.stored, contents: archive.contents) }
         try catalog.replace(replacement.merge, needed: replacement.needed)
-        try catalog.mark(replacement.published.map(\.stored.name.number), lane: replacement.lane)
+        try mark(replacement.published, lane: replacement.lane)
+    }
+
+    /// They were read back whole a moment ago.
+    private func mark(_ archives: [PublishedArchive], lane: ArchiveRow.Lane) throws {
+        let numbers = archives.map(\.stored.name.number)
+        try catalog.mark(numbers, lane: lane)
+        try catalog.markVerified(numbers, at: self.numbers.now())
     }
 
     /// Removes a replacement that the catalog does not know: it must not stand beside what it would replace.
@@ -216,7 +229,7 @@ extension Consolidator {
     ///
     /// - Throws: What `body` throws, `StorageError`, `CatalogError`. Nothing that is not recorded is left.
     package func writeData(_ body: (MergeSeries) throws -> Void) throws -> [PublishedArchive] {
-        let series = series(time: Timestamp.now().milliseconds)
+        let series = series(time: numbers.now())
         do {
             try body(series)
             try series.endSeries(highestSnapshot: try numbers.highestSnapshot())
@@ -224,7 +237,7 @@ extension Consolidator {
             for archive in series.published {
                 try catalog.record(archive: archive.stored, contents: archive.contents, precedence: .newer)
             }
-            try catalog.mark(series.published.map(\.stored.name.number), lane: series.hasFastFrames ? .fast : .deep)
+            try mark(series.published, lane: series.hasFastFrames ? .fast : .deep)
             return series.published
         } catch {
             discard(series)

@@ -30,7 +30,9 @@ extension Commands {
             throw AgentError.interrupted
         }
         // What is only as new as its reading is compared again some time, and is no difference.
-        let different = plan.upserts.filter { $0.reading != .compareContent }.map(\.path) + plan.deletions
+        let different = try plan.upserts.filter { planned in
+            try planned.reading != .compareContent || session.catalog.liveStatus(planned.path)?.isRestoredAs(planned.status) != true
+        }.map(\.path) + plan.deletions
         return DoctorReport(
             entries: plan.counts.entries, different: different.prefix(100).map(\.description), differentCount: different.count,
             problems: plan.problems.map(\.description) + plan.unavailable.map { "\($0.path) \($0.reason.text)" })

@@ -108,7 +108,7 @@ extension SnapshotPreview {
 
 extension KnownStatus {
     /// True when nothing differs that a restore brings back, as far as the status tells.
-    fileprivate func isRestoredAs(_ status: FileStatus) -> Bool {
+    func isRestoredAs(_ status: FileStatus) -> Bool {
         mode == status.mode && uid == status.uid && gid == status.gid && links == status.links && size == status.size
             && modified == status.modified
     }

@@ -270,7 +270,7 @@ extension Session {
     /// Remembers of an archive that is recorded that it was read back whole. A failure is not one of the archive: it is only read
     /// again sooner.
     func markReadBack(_ archive: PublishedArchive) {
-        try? catalog.markVerified([archive.stored.name.number], at: Timestamp.now().milliseconds)
+        try? catalog.markVerified([archive.stored.name.number], at: now().milliseconds)
     }
 
     /// Opens an archive for reading.

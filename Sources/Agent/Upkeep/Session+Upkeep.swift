@@ -22,7 +22,7 @@ extension Session {
                 let number = try self.nextArchiveNumber()
                 self.remember { $0.highestArchive = max($0.highestArchive, number) }
                 return number
-            }, recordHead: recordHead, highestSnapshot: highestSnapshot)
+            }, recordHead: recordHead, highestSnapshot: highestSnapshot, now: { self.now().milliseconds })
         return try Consolidator(
             storage: storage, keys: keys, catalog: catalog, repository: repository.id, pool: pool,
             settings: .init(level: compression.deep ?? compression.fast, archiveSize: configuration.archiveSize), numbers: numbers)
