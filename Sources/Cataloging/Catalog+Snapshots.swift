@@ -133,6 +133,19 @@ extension Catalog {
         try update(archives, "UPDATE archive SET lane = ?2 WHERE number = ?1", lane.rawValue)
     }
 
+    /// Remembers of archives that this program wrote how their data is compressed, and when they were read back whole.
+    package func mark(_ archives: [UInt64], lane: ArchiveRow.Lane, verified milliseconds: Int64) throws {
+        try write { db in
+            let update = try db.prepared("UPDATE archive SET lane = ?2, verified = ?3 WHERE number = ?1")
+            for number in archives {
+                update.bind(1, Int64(clamping: number))
+                update.bind(2, lane.rawValue)
+                update.bind(3, milliseconds)
+                try update.run()
+            }
+        }
+    }
+
     /// What `Storage.stamp` said when the catalog last knew exactly the archives that are there.
     package func stamp() throws -> String? {
         try read { try Meta.stamp(in: $0) }

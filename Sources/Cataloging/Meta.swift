@@ -31,6 +31,8 @@ enum Meta {
     enum Number: String {
         case highestArchive = "highest archive"
         case highestSnapshot = "highest snapshot"
+        /// Of all archives together; kept by the database itself.
+        case archiveBytes = "archive bytes"
         /// The record archive whose remarks stand in `remark`.
         case remarks
     }

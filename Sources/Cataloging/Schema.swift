@@ -35,6 +35,11 @@ enum Schema {
             size INTEGER NOT NULL, snapshot INTEGER, lane INTEGER, verified INTEGER);
         CREATE INDEX archive_kind ON archive (kind);
         CREATE INDEX archive_fast ON archive (number) WHERE lane IS NOT 1;
+        INSERT INTO meta (key, value) VALUES ('\(Meta.Number.archiveBytes.rawValue)', 0);
+        CREATE TRIGGER archive_comes AFTER INSERT ON archive BEGIN
+            UPDATE meta SET value = value + new.size WHERE key = '\(Meta.Number.archiveBytes.rawValue)'; END;
+        CREATE TRIGGER archive_goes AFTER DELETE ON archive BEGIN
+            UPDATE meta SET value = value - old.size WHERE key = '\(Meta.Number.archiveBytes.rawValue)'; END;
 
         CREATE TABLE snapshot (
             number INTEGER PRIMARY KEY, archive INTEGER NOT NULL, kind INTEGER NOT NULL, time INTEGER NOT NULL,
@@ -43,6 +48,7 @@ enum Schema {
             entries_changed INTEGER NOT NULL, bytes_added INTEGER NOT NULL, standalone INTEGER NOT NULL);
         CREATE INDEX snapshot_time ON snapshot (time);
         CREATE INDEX snapshot_archive ON snapshot (archive);
+        CREATE INDEX snapshot_full ON snapshot (number) WHERE kind = 1;
 
         CREATE TABLE remark (snapshot INTEGER NOT NULL, kind INTEGER NOT NULL, text BLOB NOT NULL);
         CREATE INDEX remark_snapshot ON remark (snapshot);

@@ -24,7 +24,10 @@ public struct DirectoryStream: ~Copyable {
     /// The next name, or nil at the end. "." and ".." are left out.
     ///
     /// - Throws: The errno of getdents64(2), for example EIO; names already given stay valid.
-    public mutating func next() throws(Errno) -> [UInt8]? {
+    public mutating func next() throws(Errno) -> [UInt8]? { try next(startingWith: []) }
+
+    /// The next name that begins with these bytes, or nil at the end. Other names cost no memory.
+    public mutating func next(startingWith start: [UInt8]) throws(Errno) -> [UInt8]? {
         while true {
             errno = 0
             guard let entry = readdir(stream) else {
@@ -32,11 +35,15 @@ public struct DirectoryStream: ~Copyable {
                 return nil
             }
             // d_name ends with a NUL inside the record that the kernel gave.
-            let name = withUnsafePointer(to: &entry.pointee.d_name) { field in
-                field.withMemoryRebound(to: UInt8.self, capacity: 256) { first in
-                    Array(UnsafeBufferPointer(start: first, count: strlen(field.withMemoryRebound(to: CChar.self, capacity: 256) { $0 })))
+            let name: [UInt8]? = withUnsafePointer(to: &entry.pointee.d_name) { field in
+                field.withMemoryRebound(to: CChar.self, capacity: 256) { text in
+                    let count = strlen(text)
+                    // Both hold at least as many bytes as are compared.
+                    guard count >= start.count, memcmp(text, start, start.count) == 0 else { return nil }
+                    return Array(UnsafeRawBufferPointer(start: text, count: count))
                 }
             }
+            guard let name else { continue }
             if name == [UInt8(ascii: ".")] || name == [UInt8(ascii: "."), UInt8(ascii: ".")] { continue }
             return name
         }

@@ -156,9 +156,7 @@ extension Consolidator {
 
     /// They were read back whole a moment ago.
     private func mark(_ archives: [PublishedArchive], lane: ArchiveRow.Lane) throws {
-        let numbers = archives.map(\.stored.name.number)
-        try catalog.mark(numbers, lane: lane)
-        try catalog.markVerified(numbers, at: self.numbers.now())
+        try catalog.mark(archives.map(\.stored.name.number), lane: lane, verified: numbers.now())
     }
 
     /// Removes a replacement that the catalog does not know: it must not stand beside what it would replace.

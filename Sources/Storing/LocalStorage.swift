@@ -27,8 +27,8 @@ package final class LocalStorage: Storage {
         do throws(Errno) {
             var result: [ArchiveName] = []
             var names = try DirectoryStream(place)
-            while let bytes = try names.next() {
-                if bytes.starts(with: start), let name = ArchiveName(bytes: bytes) { result.append(name) }
+            while let bytes = try names.next(startingWith: start) {
+                if let name = ArchiveName(bytes: bytes) { result.append(name) }
             }
             return result
         } catch {

@@ -44,6 +44,9 @@ package final class Repository: Sendable {
         return repository
     }
 
+    /// A repository's description stands there; nothing is said of what it holds.
+    package static func isThere(_ path: Path) -> Bool { path.appending(descriptionName.utf8).exists }
+
     /// Makes a repository in `path`, which does not exist yet or is an empty directory, with one key.
     ///
     /// - Parameters:

@@ -39,7 +39,7 @@ extension AgentLoop {
         if outcome != .partial { for id in ids { requests[id] = nil } }
         tell(.finished(outcome))
         remember()
-        noteSession()
+        noteSession(afterSnapshot: activity.kind.takesSnapshot)
         board.note { notes in
             notes.activity = "idle"
             notes.progress = nil
@@ -71,9 +71,16 @@ extension AgentLoop {
             dirty.giveBack(batch)
             let isInterrupted = inbox.isStopping.load(ordering: .relaxed)
             if !isInterrupted { fail("snapshot", error) }
+            if let error = error as? StorageError, error.code == .full { makeRoom() }
             for id in ids { answer(id, .failure(ExitStatus.problem(error))) }
             return isInterrupted ? .abandoned : .failed
         }
+    }
+
+    /// Rotation frees what the policy has given up; the snapshot is tried again after it.
+    private func makeRoom() {
+        lastRequest += 1
+        tell(.requested(Request(id: lastRequest, wish: .rotate)))
     }
 
     private func succeed(_ outcome: SnapshotOutcome, _ order: SnapshotOrder, _ ids: [UInt64]) {

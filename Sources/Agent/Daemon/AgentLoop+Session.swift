@@ -13,7 +13,13 @@ extension AgentLoop {
     ///
     /// - Throws: What opening says, or `body`. When the repository is gone it is opened anew the next time.
     func withSession<Result>(_ body: (Session) throws -> Result) throws -> Result {
-        let session = try self.session ?? Session(configuration, at: installation.places, for: .writing)
+        let session: Session
+        do {
+            session = try self.session ?? Session(configuration, at: installation.places, for: .writing)
+        } catch let error as StorageError where error.code == .notThere {
+            awaitRepository()
+            throw error
+        }
         if self.session == nil {
             self.session = session
             noteSession()
@@ -23,6 +29,7 @@ extension AgentLoop {
             return try body(session)
         } catch let error as StorageError where error.code == .notThere || error.code == .missing {
             self.session = nil
+            awaitRepository()
             throw error
         } catch let error as CatalogError {
             // The archives are the truth: a catalog that is damaged or gone is made anew when it is opened again.
@@ -33,13 +40,22 @@ extension AgentLoop {
         }
     }
 
+    /// Has the loop told when the repository is there again.
+    func awaitRepository() {
+        if repositoryReturn != nil || Repository.isThere(configuration.repository) { return }
+        let inbox = inbox
+        repositoryReturn = try? RepositoryReturn(of: configuration.repository) { inbox.put(.repositoryReturned) }
+    }
+
     /// Brings the status up to date with the repository.
-    func noteSession() {
+    ///
+    /// - Parameter afterSnapshot: Then what verification has covered is as before: a new archive was read back as it was written.
+    func noteSession(afterSnapshot: Bool = false) {
         guard let session else { return }
         do {
             let newest = try session.catalog.newest()
             let totals = try session.catalog.totals()
-            let coverage = try session.catalog.coverage(now: .now())
+            let coverage = afterSnapshot ? nil : try session.catalog.coverage(now: .now())
             let record = session.record
             let history = damageOfHistory(session)
             tell(.compactable(try CompactionRun.isWaiting(session)))
@@ -56,7 +72,7 @@ extension AgentLoop {
                 notes.snapshots = totals.snapshots
                 notes.archives = totals.archives
                 notes.bytes = totals.bytes
-                notes.coverage = coverage
+                notes.coverage = coverage ?? notes.coverage
                 notes.lastVerified = record.lastVerify.map { Timestamp(milliseconds: $0) }
                 notes.confirmed = notes.confirmed ?? record.confirmed.map { Timestamp(milliseconds: $0) }
                 notes.keyIsKept = isKept
@@ -75,12 +91,26 @@ extension AgentLoop {
         let record = LocalRecord.load(from: installation.places.anchorFile, repository: "\(session.repository.id)")
         let refused = record.unusable.merging(record.damaged) { refused, _ in refused }
         let known = refused.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" } + record.lost.map { "\($0) is missing" }
-        guard let first = known.first else { return nil }
-        return [
-            StatusReason(
-                "repository-damaged", .degraded, "\(known.count) archives are damaged or missing, for example \(first)",
-                remedy: "watchctl verify --data names all that is affected")
-        ]
+        var result: [StatusReason] = []
+        if let first = known.first {
+            result.append(
+                StatusReason(
+                    "repository-damaged", .degraded, "\(known.count) archives are damaged or missing, for example \(first)",
+                    remedy: "watchctl repair mends what can be mended, and names the rest"))
+        } else if record.lostVersions > 0 {
+            result.append(
+                StatusReason(
+                    "repository-damaged", .degraded, "the content of \(record.lostVersions) states of files is lost",
+                    remedy: "watchctl repair names them; watchctl forget removes the snapshots that show them"))
+        }
+        if let repair = record.lastRepair, Timestamp.now().duration(since: Timestamp(milliseconds: repair.time)) < .seconds(7 * 86400) {
+            result.append(
+                StatusReason(
+                    "repository-repaired", .advice,
+                    "damage was found and mended on \(Timestamp(milliseconds: repair.time).localText): \(repair.archives) archives, \(repair.chunks) chunks from the sources",
+                    remedy: "check the repository's disk: the kernel's log and smartctl -a tell"))
+        }
+        return result.isEmpty ? nil : result
     }
 
     /// What the scheduler must know after a restart.

@@ -26,6 +26,8 @@ final class AgentLoop {
     var session: Session?
     var watcher: (any Watcher)?
     var scheduler: Scheduler
+    /// Waits while the repository is not there.
+    var repositoryReturn: RepositoryReturn?
     /// The watcher has said that it stands; nothing is compared before.
     var isWatching = false
     /// Events were lost: reconcile once the watcher stands again.
@@ -72,6 +74,7 @@ final class AgentLoop {
     func run() {
         noteSession()
         board.note { _ in }
+        if session == nil { awaitRepository() }
         startWatching()
         while !inbox.isStopping.load(ordering: .relaxed) {
             for message in inbox.takeAll() { take(message) }
@@ -97,6 +100,7 @@ final class AgentLoop {
             }
         }
         watcher?.stop()
+        repositoryReturn?.stop()
         refuseAll()
         board.note { $0.activity = "idle" }
         board.writeFile(isRunning: false)
@@ -166,6 +170,10 @@ final class AgentLoop {
             tell(.resumed)
             board.noteQuietly { $0.pauseRequest = nil }
         case .reload(let reply): reply.give(Result { try reload() })
+        case .repositoryReturned:
+            repositoryReturn = nil
+            logger.info("the repository is there again")
+            tell(.repositoryReturned)
         case .signal(let signal, let number): if number == watcherNumber { take(signal) }
         case .stop: break
         }
@@ -205,7 +213,7 @@ final class AgentLoop {
             case .compact(let reply): reply.give(.failure(problem))
             case .repair(_, let reply): reply.give(.failure(problem))
             case .purge(_, let reply), .remark(_, let reply), .keys(_, let reply), .rebuildCatalog(let reply), .reload(let reply): reply.give(.failure(problem))
-            case .pause, .resume, .signal, .stop: break
+            case .pause, .resume, .repositoryReturned, .signal, .stop: break
             }
         }
     }

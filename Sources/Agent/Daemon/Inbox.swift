@@ -32,6 +32,7 @@ enum LoopMessage: Sendable {
     case pause(Duration?)
     case resume
     case reload(Reply<MessageResponse>)
+    case repositoryReturned
     /// Of the watcher with this number.
     case signal(WatchSignal, UInt64)
     case stop

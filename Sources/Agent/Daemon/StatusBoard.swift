@@ -5,6 +5,7 @@ internal import Archiving
 internal import Cataloging
 internal import Controlling
 internal import Kernel
+internal import Storing
 internal import Synchronization
 internal import Watching
 
@@ -110,7 +111,8 @@ final class StatusBoard: Sendable {
             path: "\(notes.configuration.repository)", id: notes.repositoryID, snapshots: notes.snapshots, archives: notes.archives,
             bytes: notes.bytes, freeBytes: nil, lastVerified: notes.lastVerified?.iso8601,
             verification: notes.coverage.map(StatusReport.Verification.init))
-        repository.freeBytes = try? FileSystemStatus(at: notes.configuration.repository).freeBytes
+        let fileSystem = try? FileSystemStatus(at: notes.configuration.repository)
+        repository.freeBytes = fileSystem?.freeBytes
         var facts = StatusFacts(
             now: now, daemon: daemon, sources: notes.configuration.sources, watch: watch,
             activity: .init(state: isPaused && notes.activity == "idle" ? "paused" : notes.activity, progress: notes.progress, next: notes.next),
@@ -120,6 +122,9 @@ final class StatusBoard: Sendable {
         facts.latestFull = notes.latestFull
         facts.pendingPaths = pending.count
         facts.oldestPending = pending.oldest.map { .now() - $0 }
+        // A twentieth of the disk, but no more than a person would call little, and well before snapshots fail.
+        facts.lowSpace = max(2 * Session.reserve(on: fileSystem), min((fileSystem?.totalBytes ?? 0) / 20, 5 << 30))
+        facts.isRepositoryThere = Repository.isThere(notes.configuration.repository)
         facts.isPaused = isPaused
         facts.unreadSince = notes.coverage?.waitingSince.map { Timestamp(milliseconds: $0) }
         facts.keyIsReadableByOthers = notes.keyIsReadableByOthers

@@ -48,7 +48,7 @@ extension Session {
             remarks: remarks, highestSnapshot: try highestSnapshot())
         try readBack(published)
         try catalog.record(archive: published.stored, contents: published.contents)
-        markReadBack(published)
+        markReadBack(published, .deep)
         remember { $0.highestArchive = max($0.highestArchive, published.stored.name.number) }
         try catalog.forget(older.map(\.name.number))
         for archive in older { try storage.remove(archive.name) }

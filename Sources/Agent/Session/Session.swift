@@ -267,10 +267,10 @@ extension Session {
         }
     }
 
-    /// Remembers of an archive that is recorded that it was read back whole. A failure is not one of the archive: it is only read
-    /// again sooner.
-    func markReadBack(_ archive: PublishedArchive) {
-        try? catalog.markVerified([archive.stored.name.number], at: now().milliseconds)
+    /// Remembers of an archive that is recorded that it was read back whole, and how it is compressed. A failure is not one of the
+    /// archive: it is only read again sooner.
+    func markReadBack(_ archive: PublishedArchive, _ lane: ArchiveRow.Lane) {
+        try? catalog.mark([archive.stored.name.number], lane: lane, verified: now().milliseconds)
     }
 
     /// Opens an archive for reading.

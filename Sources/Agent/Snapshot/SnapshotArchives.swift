@@ -14,6 +14,8 @@ final class SnapshotArchives {
     private let session: Session
     private let pool: SealingPool
     private let level: CompressionLevel
+    /// Of what this snapshot writes.
+    let lane: ArchiveRow.Lane
     private let isStandalone: Bool
     private let time: Int64
     private var nextNumber: UInt64
@@ -41,6 +43,7 @@ final class SnapshotArchives {
         self.isStandalone = isStandalone
         let compression = session.configuration.compression
         level = isSmall ? compression.deep ?? compression.fast : compression.fast
+        lane = isSmall || compression.deep == nil ? .deep : .fast
         pool = try SealingPool(
             key: session.key, workers: isSmall ? 1 : Machine.processors, verifies: compression.verifiesWrites,
             bytesInFlight: Int(clamping: session.configuration.limits.memory / 4))
@@ -118,7 +121,7 @@ final class SnapshotArchives {
         self.writer = nil
         try session.readBack(archive)
         try session.catalog.record(archive: archive.stored, contents: archive.contents)
-        session.markReadBack(archive)
+        session.markReadBack(archive, lane)
         session.remember { $0.highestArchive = max($0.highestArchive, archive.stored.name.number) }
         published.append(archive)
         bytesPublished += archive.stored.size

@@ -53,6 +53,7 @@ package struct SnapshotPipeline {
         let archives = try SnapshotArchives(
             session: session, time: started.milliseconds, isSmall: plan.isSmall, isStandalone: order.standalone)
         defer { archives.close() }
+        try checkRoom()
         let changes = try read(plan, started, archives, order, &outcome)
         if changes.isEmpty, !isFull { return outcome }
 
@@ -72,7 +73,7 @@ package struct SnapshotPipeline {
                     manifest: manifest),
                 parent: parentLink, coversFrom: (parent?.number ?? 0) + 1, dataArchives: data, statistics: statistics, isStandalone: order.standalone)
         }
-        try record(commit, changes)
+        try record(commit, changes, archives.lane)
         outcome.record = commit.contents.snapshot
         outcome.kind = commit.stored.name.kind
         return outcome
@@ -107,7 +108,16 @@ package struct SnapshotPipeline {
         return Set(lost)
     }
 
-    private func record(_ commit: PublishedArchive, _ changes: SnapshotChanges) throws {
+    /// What is left of the disk belongs to consolidation, which alone can free more.
+    private func checkRoom() throws {
+        let reserve = session.reserve
+        guard let free = session.storage.freeBytes, free < reserve else { return }
+        throw StorageError(
+            .full, "only \(ByteText.describe(free)) are free, and \(ByteText.describe(reserve)) are kept for consolidation",
+            at: session.repository.path, remedy: "free space on the repository's disk, or keep fewer snapshots (`watchctl rotate --size`)")
+    }
+
+    private func record(_ commit: PublishedArchive, _ changes: SnapshotChanges, _ lane: ArchiveRow.Lane) throws {
         session.remember {
             $0.highestArchive = max($0.highestArchive, commit.stored.name.number)
             $0.highestSnapshot = max($0.highestSnapshot, commit.contents.snapshot?.number ?? 0)
@@ -116,7 +126,7 @@ package struct SnapshotPipeline {
         }
         let records = changes.records.makeIterator()
         try session.catalog.record(snapshot: commit.stored, contents: commit.contents, mode: .changes) { records.next() }
-        session.markReadBack(commit)
+        session.markReadBack(commit, lane)
     }
 }
 

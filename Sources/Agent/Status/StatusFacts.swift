@@ -49,6 +49,9 @@ package struct StatusFacts: Sendable {
     package var keyFile: Path
     /// Since when the archive that waits longest to be read has been waiting.
     package var unreadSince: Timestamp?
+    package var isRepositoryThere = true
+    /// Free bytes of the repository's disk below which a person is told.
+    package var lowSpace: UInt64 = 0
     /// Beyond this, what is not in a snapshot counts as unprotected.
     package var staleAfter: Duration = .seconds(86400)
 
@@ -138,6 +141,17 @@ extension StatusFacts {
                 StatusReason(
                     "watch-limit", .degraded, "\(missing) directories are not watched and only compared at intervals\(first)",
                     remedy: "echo fs.inotify.max_user_watches=1048576 | sudo tee /etc/sysctl.d/60-auto-backup.conf && sudo sysctl --system"))
+        }
+        if !isRepositoryThere, !reasons.contains(where: { $0.code == "repository-missing" }) {
+            result.append(
+                StatusReason(
+                    "repository-missing", .unprotected, "there is no repository at \(repository.path)",
+                    remedy: "connect or mount its disk; changes are noted until then"))
+        } else if let free = repository.freeBytes, free < lowSpace, !reasons.contains(where: { $0.code == "repository-full" }) {
+            result.append(
+                StatusReason(
+                    "repository-full", .degraded, "only \(ByteText.describe(free)) are free for the repository",
+                    remedy: "free some space on its disk, or keep less: watchctl rotate --size, [keep] size"))
         }
         if keyIsReadableByOthers {
             result.append(

@@ -104,7 +104,7 @@ package struct CompactionRun {
             try session.catalog.mark([archive.name.number], lane: .deep)
             return .skipped
         }
-        guard session.storage.freeBytes ?? .max > min(usage.neededBytes, archive.size) + Session.reserve else { return .noRoom }
+        guard session.storage.freeBytes ?? .max > min(usage.neededBytes, archive.size) + session.reserve else { return .noRoom }
         let treatment: Consolidator.Treatment = isOld ? .move : .recompress
         let isStandalone = try row.snapshot.map { try session.catalog.snapshot($0)?.record.isStandalone ?? false } ?? false
         var freed = Freed()

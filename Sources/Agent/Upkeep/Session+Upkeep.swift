@@ -9,8 +9,10 @@ internal import Rotating
 internal import Storing
 
 extension Session {
-    /// Bytes that snapshots leave free, so that consolidation has room to work: it writes before it removes.
-    static let reserve: UInt64 = 64 << 20
+    /// Bytes that snapshots leave free, so that consolidation has room to work: it writes before it removes. A twentieth of a small disk.
+    var reserve: UInt64 { Session.reserve(on: try? FileSystemStatus(at: repository.path)) }
+
+    static func reserve(on fileSystem: FileSystemStatus?) -> UInt64 { min(64 << 20, (fileSystem?.totalBytes ?? .max) / 20) }
 
     /// The threads that it works with end with it.
     func consolidator() throws -> Consolidator {

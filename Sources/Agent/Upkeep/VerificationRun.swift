@@ -39,8 +39,11 @@ package struct VerificationRun {
         try session.catalog.markVerified(report.read, at: now.milliseconds)
         let present = Set(try session.storage.list().map(\.name.text))
         let sound = Set(report.sound)
+        let lostVersions = report.findings.reduce(0) { $0 + ($1.damage == .lostChunks ? $1.affected.count : 0) }
         session.remember { record in
             record.lastVerify = now.milliseconds
+            // Verification names the first of them only.
+            record.lostVersions = lostVersions == 0 ? 0 : max(lostVersions, record.lostVersions)
             for finding in report.findings where present.contains(finding.archive) { record.damaged[finding.archive] = finding.reason }
             record.damaged = record.damaged.filter { name, _ in
                 present.contains(name) && !(ArchiveName(name).map { sound.contains($0.number) } ?? true)
