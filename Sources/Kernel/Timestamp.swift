@@ -164,16 +164,57 @@ extension Timestamp {
     /// `2026-11-23T05:18:00.123Z`
     public var iso8601: String {
         let time = CalendarTime(self, in: .utc)
-        let date = "\(padded(time.year, 4))-\(padded(time.month, 2))-\(padded(time.day, 2))"
-        let clock = "\(padded(time.hour, 2)):\(padded(time.minute, 2)):\(padded(time.second, 2))"
-        return "\(date)T\(clock).\(padded(Int(nanoseconds / 1_000_000), 3))Z"
+        guard (0...9999).contains(time.year) else {
+            return "\(padded(time.year, 4))-\(padded(time.month, 2))-\(padded(time.day, 2))T\(time.clock).\(padded(Int(nanoseconds / 1_000_000), 3))Z"
+        }
+        return String(unsafeUninitializedCapacity: 24) { text in
+            // 24 digits and marks, in ascending places.
+            time.write(to: text, between: UInt8(ascii: "T"))
+            text[19] = UInt8(ascii: ".")
+            CalendarTime.write(Int(nanoseconds / 1_000_000), to: text, at: 20, digits: 3)
+            text[23] = UInt8(ascii: "Z")
+            return 24
+        }
     }
+
+    /// `20261123T051800.123Z`, for names. Years outside 0...9999 give a text that `init(compact:)` refuses.
+    public var compact: String { iso8601.filter { $0 != "-" && $0 != ":" } }
 
     /// `2026-11-23 06:18:00`, as the clock on this machine's wall shows it.
     public var localText: String {
         let time = CalendarTime(self, in: .local)
-        let date = "\(padded(time.year, 4))-\(padded(time.month, 2))-\(padded(time.day, 2))"
-        return "\(date) \(padded(time.hour, 2)):\(padded(time.minute, 2)):\(padded(time.second, 2))"
+        guard (0...9999).contains(time.year) else {
+            return "\(padded(time.year, 4))-\(padded(time.month, 2))-\(padded(time.day, 2)) \(time.clock)"
+        }
+        return String(unsafeUninitializedCapacity: 19) { text in
+            time.write(to: text, between: UInt8(ascii: " "))
+            return 19
+        }
+    }
+}
+
+extension CalendarTime {
+    fileprivate var clock: String { "\(padded(hour, 2)):\(padded(minute, 2)):\(padded(second, 2))" }
+
+    /// `2026-11-23T05:18:00`: 19 bytes. The year has four digits.
+    fileprivate func write(to text: UnsafeMutableBufferPointer<UInt8>, between mark: UInt8) {
+        CalendarTime.write(year, to: text, at: 0, digits: 4)
+        CalendarTime.write(month, to: text, at: 5, digits: 2)
+        CalendarTime.write(day, to: text, at: 8, digits: 2)
+        CalendarTime.write(hour, to: text, at: 11, digits: 2)
+        CalendarTime.write(minute, to: text, at: 14, digits: 2)
+        CalendarTime.write(second, to: text, at: 17, digits: 2)
+        for (place, byte) in [(4, UInt8(ascii: "-")), (7, UInt8(ascii: "-")), (10, mark), (13, UInt8(ascii: ":")), (16, UInt8(ascii: ":"))] {
+            text[place] = byte
+        }
+    }
+
+    fileprivate static func write(_ value: Int, to text: UnsafeMutableBufferPointer<UInt8>, at place: Int, digits: Int) {
+        var rest = value
+        for index in (place..<place + digits).reversed() {
+            text[index] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
+        }
     }
 }
 

@@ -32,9 +32,10 @@ package final class Consolidator {
 
     /// What becomes of frames.
     package enum Treatment: Sendable {
-        /// A frame of which nearly all is live keeps its compressed payload; the rest is regrouped and compressed anew.
+        /// A frame of which nearly all is live keeps its compressed payload; the rest is regrouped and compressed anew. This is quick, and
+        /// leaves many small frames; when there is time they are recompressed.
         case move
-        /// As above, but only for frames that the deep lane has made.
+        /// As above, but only for frames that the deep lane has made, and that are not small.
         case recompress
         /// Nothing that is not needed is carried on, whatever it costs.
         case purge
@@ -48,9 +49,10 @@ package final class Consolidator {
     private let settings: Settings
     private let numbers: ArchiveNumbers
     private let opener: FrameOpener
-    /// A frame is moved as it is when at least this share of it is live, and it is not tiny.
+    /// A frame is moved as it is when at least this share of it is live, and it is not too small, in decompressed bytes.
     private static let moveShare = 0.9
-    private static let smallestMove = 1 << 20
+    private static let smallestQuickMove: UInt64 = 8 << 10
+    private static let smallestMove: UInt64 = 1 << 20
 
     /// - Parameters:
     ///   - keys: All that archives may be sealed with; the pool's own seals the new ones.
@@ -138,7 +140,7 @@ extension Consolidator {
                 published: series.published, superseded: taken,
                 merge: MergeRecord(
                     dropped: group.dropped, into: group.into, archive: commit.stored, contents: commit.contents, removedArchives: replaced),
-                needed: needed, lane: series.hasFastFrames ? .fast : .deep)
+                needed: needed, lane: series.canBecomeSmaller ? .fast : .deep)
         } catch {
             discard(series)
             throw error
@@ -235,7 +237,7 @@ extension Consolidator {
             for archive in series.published {
                 try catalog.record(archive: archive.stored, contents: archive.contents, precedence: .newer)
             }
-            try mark(series.published, lane: series.hasFastFrames ? .fast : .deep)
+            try mark(series.published, lane: series.canBecomeSmaller ? .fast : .deep)
             return series.published
         } catch {
             discard(series)
@@ -264,7 +266,7 @@ extension Consolidator {
     /// Brings the live chunks of one frame over: the whole frame as it is, or its entries.
     private func carry(_ frame: ArchiveUse.Frame, of reader: ArchiveReader, _ treatment: Treatment, _ series: MergeSeries) throws {
         let isWhole = treatment == .purge ? frame.live.count == frame.all.count : frame.liveShare >= Consolidator.moveShare
-        if isWhole, frame.bytes >= UInt64(Consolidator.smallestMove) {
+        if isWhole, frame.bytes >= (treatment == .move ? Consolidator.smallestQuickMove : Consolidator.smallestMove) {
             let compressed = try reader.compressedFrame(frame.number, opener: opener)
             if treatment != .recompress || compressed.codec == settings.level.codec { return try series.append(compressed, frame.all) }
         }

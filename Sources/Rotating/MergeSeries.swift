@@ -21,11 +21,20 @@ package final class MergeSeries {
     private var payload = DataPayload()
     private var manifest = ManifestWriter()
     private(set) var published: [PublishedArchive] = []
-    /// Some frame keeps a payload that the deep lane would have made smaller.
-    private(set) var hasFastFrames = false
+    /// Frames that keep a payload which the deep lane would have made smaller: compressed by the fast lane, or small.
+    private var fastFrames = 0
+    private var smallFrames = 0
 
-    private static let payloadSize = 16 << 20
+    private static let payloadSizes = 1 << 20...16 << 20
     private static let manifestSize = 4 << 20
+
+    /// It pays to rewrite this when there is time.
+    var canBecomeSmaller: Bool { fastFrames > 0 || smallFrames > MergeSeries.fewSmallFrames }
+
+    /// Decompressed bytes below which a frame compresses visibly worse than a large one.
+    package static let smallFrame = 256 << 10
+    /// So many small frames are not worth a rewriting.
+    package static let fewSmallFrames = 8
 
     init(
         storage: any Storage, repository: RepositoryID, pool: SealingPool, settings: Consolidator.Settings, time: Int64,
@@ -41,7 +50,8 @@ package final class MergeSeries {
 
     /// A whole frame, with its compressed payload.
     func append(_ frame: CompressedFrame, _ chunks: [PayloadChunk]) throws {
-        if frame.codec != settings.level.codec { hasFastFrames = true }
+        if frame.codec != settings.level.codec { fastFrames += 1 }
+        if frame.count < MergeSeries.smallFrame { smallFrames += 1 }
         try currentWriter().appendCompressed(frame, chunks: chunks)
         try endArchiveIfFull()
     }
@@ -75,7 +85,7 @@ package final class MergeSeries {
     ///
     /// - Parameter offset: Where it stands in its file; nil when it is the whole file.
     package func append(_ bytes: UnsafeRawBufferPointer, digest: Digest, path: Path, offset: UInt64?, status: FileStatus) throws {
-        if payload.count > 0, payload.count + bytes.count > MergeSeries.payloadSize { try flush() }
+        if payload.count > 0, payload.count + bytes.count > MergeSeries.payloadSizes.upperBound { try flush() }
         payload.append(
             bytes, digest: digest, path: path, chunkOffset: offset, mode: status.mode, modified: status.modified, uid: status.uid,
             gid: status.gid)
@@ -126,8 +136,11 @@ package final class MergeSeries {
     }
 
     private func flushGathered() throws {
+        // What is little is cut so that all processors have a part of it.
+        let share = (gathered.count + payload.count) / Machine.processors + 1
+        let size = min(max(share, MergeSeries.payloadSizes.lowerBound), MergeSeries.payloadSizes.upperBound)
         try gathered.forEachByType { entry, contentOffset, digest, length in
-            if payload.count > 0, payload.count + entry.count > MergeSeries.payloadSize { try flush() }
+            if payload.count > 0, payload.count + entry.count > size { try flush() }
             payload.append(entry: entry, contentOffset: contentOffset, digest: digest, length: length)
         }
         gathered.removeAll()

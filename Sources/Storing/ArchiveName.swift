@@ -35,7 +35,7 @@ package struct ArchiveName: Hashable, Sendable {
         let parts = bytes.split(separator: UInt8(ascii: "-"), maxSplits: 3, omittingEmptySubsequences: false)
         guard parts.count == 4, parts[3].count == 64 + ArchiveName.suffix.count,
             parts[3].suffix(ArchiveName.suffix.count).elementsEqual(ArchiveName.suffix),
-            let number = ArchiveName.number(parts[0]), let time = UTCText.milliseconds(compact: parts[1]),
+            let number = ArchiveName.number(parts[0]), let time = Timestamp(compact: parts[1])?.milliseconds,
             let kind = ArchiveKind.allCases.first(where: { parts[2].elementsEqual($0.text.utf8) }),
             let digest = Digest(hex: parts[3].prefix(64))
         else { return nil }
@@ -44,7 +44,7 @@ package struct ArchiveName: Hashable, Sendable {
 
     /// `000001042-20261123T051800.123Z-incremental-<64 digits>.enc`
     package var text: String {
-        "\(padded(number, ArchiveName.digits))-\(UTCText.compact(milliseconds: time))-\(kind.text)-\(digest).enc"
+        "\(padded(number, ArchiveName.digits))-\(Timestamp(milliseconds: time).compact)-\(kind.text)-\(digest).enc"
     }
 
     /// The fewest digits of a number.

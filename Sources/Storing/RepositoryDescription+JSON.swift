@@ -129,7 +129,7 @@ extension JSONObject {
     fileprivate func timestamp(_ name: String) throws(JSONFault) -> Timestamp {
         try value(name, "a time such as 2026-11-23T05:18:00.000Z") { value in
             guard case .string(let text) = value else { return nil }
-            return UTCText.milliseconds(extended: text).map { Timestamp(milliseconds: $0) }
+            return Timestamp(iso8601: text)
         }
     }
 

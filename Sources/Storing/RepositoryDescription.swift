@@ -80,7 +80,7 @@ package struct SlotRecord: Hashable, Sendable {
     /// ISO 8601 in UTC, for a person; empty when that is not known.
     package var created: String {
         if let slot { return slot.created }
-        guard case .string(let text) = unknown["created"], UTCText.milliseconds(extended: text) != nil else { return "" }
+        guard case .string(let text) = unknown["created"], Timestamp(iso8601: text) != nil else { return "" }
         return text
     }
 }

@@ -132,6 +132,8 @@ package struct CompactionRun {
         guard row.lane == nil, let deep = session.configuration.compression.deep else { return false }
         let reader = try session.reader(of: row.archive.name)
         guard let frame = reader.contents.frames.firstIndex(where: { $0.kind == .data }) else { return true }
+        let small = reader.contents.frames.count { $0.kind == .data && $0.tokenCount < MergeSeries.smallFrame / 4 }
+        if small > MergeSeries.fewSmallFrames { return false }
         return try reader.compressedFrame(frame, opener: FrameOpener(keys: session.keys)).codec == deep.codec
     }
 

@@ -7,6 +7,7 @@ enum SafeText {
     /// `text` with everything that could confuse a terminal as `\xNN`. A backslash stays as it is, for a text that has been
     /// made printable before has them already.
     static func cleaned(_ text: String) -> String {
+        if text.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) { return text }
         let backslash = UInt8(ascii: "\\")
         return text.utf8.split(separator: backslash, omittingEmptySubsequences: false).map { printable($0) }.joined(separator: "\\")
     }
@@ -18,13 +19,14 @@ enum SafeText {
 
     /// `16,613`
     static func count(_ value: some BinaryInteger) -> String {
-        let digits = String(value)
-        var result = ""
+        let digits = Array(String(value.magnitude).utf8)
+        if digits.count < 4 { return String(value) }
+        var result: [UInt8] = value < 0 ? [UInt8(ascii: "-")] : []
         for (index, digit) in digits.enumerated() {
-            if index > 0, (digits.count - index).isMultiple(of: 3), result != "-" { result.append(",") }
+            if index > 0, (digits.count - index).isMultiple(of: 3) { result.append(UInt8(ascii: ",")) }
             result.append(digit)
         }
-        return result
+        return String(decoding: result, as: UTF8.self)
     }
 
     /// `1 path`, `2 paths`
@@ -34,7 +36,9 @@ enum SafeText {
 
     /// A time of a report as a moment; nil when it is none.
     static func time(_ iso: String?, now: Timestamp) -> Timestamp? {
-        guard let iso, case .time(let time)? = Moment(iso, now: now) else { return nil }
+        guard let iso else { return nil }
+        if let time = Timestamp(iso8601: iso) { return time }
+        guard case .time(let time)? = Moment(iso, now: now) else { return nil }
         return time
     }
 
