@@ -85,6 +85,12 @@ let tests: [Target] = [
     .testTarget(
         name: "AgentTests",
         dependencies: ["Kernel", "Compressing", "Encrypting", "Storing", "Scheduling", "Scanning", "Rotating", "Controlling", "Agent"]),
+    .testTarget(
+        name: "RepositoryTests",
+        dependencies: [
+            "Kernel", "Compressing", "Encrypting", "Archiving", "Storing", "Cataloging", "Tracking", "Scanning", "Rotating", "Restoring",
+            "Controlling", "Agent",
+        ]),
 ]
 
 let package = Package(

@@ -124,17 +124,38 @@ package struct RepairResponse: Codable, Hashable, Sendable {
     /// What cannot be restored, each with the snapshots that it concerns; the first of them.
     package var lost: [VerifyFinding.AffectedPath]
     package var lostCount: Int
+    /// Snapshots of which nobody knows any more what they held, ascending.
+    package var lostSnapshots: [SnapshotRange]
+    /// There was a record of pins and tags, and nobody knows what stood in it.
+    package var remarksLost: Bool
     package var message: String
 
     package init(
-        mended: [String], givenUp: [String], healedChunks: Int, lost: [VerifyFinding.AffectedPath], lostCount: Int, message: String
+        mended: [String] = [], givenUp: [String] = [], healedChunks: Int = 0, lost: [VerifyFinding.AffectedPath] = [], lostCount: Int = 0,
+        lostSnapshots: [SnapshotRange] = [], remarksLost: Bool = false, message: String = ""
     ) {
         self.mended = mended
         self.givenUp = givenUp
         self.healedChunks = healedChunks
         self.lost = lost
         self.lostCount = lostCount
+        self.lostSnapshots = lostSnapshots
+        self.remarksLost = remarksLost
         self.message = message
+    }
+
+    /// Something is gone for good.
+    package var isLosing: Bool { lostCount > 0 || !lostSnapshots.isEmpty || remarksLost }
+}
+
+/// Consecutive snapshot numbers.
+package struct SnapshotRange: Codable, Hashable, Sendable {
+    package var first: UInt64
+    package var last: UInt64
+
+    package init(first: UInt64, last: UInt64) {
+        self.first = first
+        self.last = last
     }
 }
 

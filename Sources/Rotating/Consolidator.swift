@@ -268,7 +268,9 @@ extension Consolidator {
         let isWhole = treatment == .purge ? frame.live.count == frame.all.count : frame.liveShare >= Consolidator.moveShare
         if isWhole, frame.bytes >= (treatment == .move ? Consolidator.smallestQuickMove : Consolidator.smallestMove) {
             let compressed = try reader.compressedFrame(frame.number, opener: opener)
-            if treatment != .recompress || compressed.codec == settings.level.codec { return try series.append(compressed, frame.all) }
+            // What could not be compressed once is not tried again.
+            let isDeep = compressed.codec == settings.level.codec || compressed.codec == .stored
+            if treatment != .recompress || isDeep { return try series.append(compressed, frame.all) }
         }
         var payload: [UInt8] = []
         try reader.frame(frame.number, into: &payload, opener: opener)

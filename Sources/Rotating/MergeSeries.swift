@@ -50,7 +50,7 @@ package final class MergeSeries {
 
     /// A whole frame, with its compressed payload.
     func append(_ frame: CompressedFrame, _ chunks: [PayloadChunk]) throws {
-        if frame.codec != settings.level.codec { fastFrames += 1 }
+        if frame.codec != settings.level.codec, frame.codec != .stored { fastFrames += 1 }
         if frame.count < MergeSeries.smallFrame { smallFrames += 1 }
         try currentWriter().appendCompressed(frame, chunks: chunks)
         try endArchiveIfFull()

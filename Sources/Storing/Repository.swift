@@ -13,10 +13,10 @@ package final class Repository: Sendable {
     package let storage: any Storage
     let current: Monitor<RepositoryDescription>
 
-    private init(path: Path, description: RepositoryDescription) {
+    private init(path: Path, description: RepositoryDescription, storage: any Storage) {
         self.path = path
         id = description.id
-        storage = LocalStorage(at: path.appending(Repository.archivesName.utf8))
+        self.storage = storage
         current = Monitor(description)
     }
 
@@ -32,10 +32,14 @@ package final class Repository: Sendable {
 
     /// Opens a repository that exists. Takes no lock and asks for no key.
     ///
+    /// - Parameter wrap: Puts another storage in front of that of the directory; tests let it fail there.
     /// - Throws: `.notThere`, `.notARepository`, `.newerFormat`, `.malformed`, or what the file system says.
-    package static func open(at path: Path) throws(StorageError) -> Repository {
-        let repository = Repository(path: path, description: try readDescription(at: path))
+    package static func open(
+        at path: Path, wrapping wrap: (any Storage) -> any Storage = { $0 }
+    ) throws(StorageError) -> Repository {
         let archives = path.appending(archivesName.utf8)
+        let repository = Repository(
+            path: path, description: try readDescription(at: path), storage: wrap(LocalStorage(at: archives)))
         guard (try? FileStatus(of: archives))?.kind == .directory else {
             throw StorageError(
                 .malformed, "the repository's directory of archives is missing", at: archives,

@@ -33,7 +33,7 @@ import Testing
         func compact() async throws -> CompactResponse { CompactResponse(rewrittenArchives: 3, freedBytes: -5, message: "") }
 
         func repair(_ request: RepairRequest) async throws -> RepairResponse {
-            RepairResponse(mended: request.known ? ["known"] : ["all"], givenUp: [], healedChunks: 0, lost: [], lostCount: 0, message: "")
+            RepairResponse(mended: request.known ? ["known"] : ["all"])
         }
 
         func remark(_ request: RemarkRequest) async throws -> MessageResponse { MessageResponse(message: request.text) }

@@ -59,6 +59,8 @@ extension AgentLoop {
             let record = session.record
             let history = damageOfHistory(session)
             tell(.compactable(try CompactionRun.isWaiting(session)))
+            if history != nil, !isDamageKnown { tell(.damageSuspected) }
+            isDamageKnown = history != nil
             // A passphrase of an older key does not open what is sealed now.
             let isKept = record.keyExported || session.repository.description.keys.last?.slots.isEmpty == false
             board.noteQuietly { notes in

@@ -41,6 +41,8 @@ package struct LocalRecord: Codable, Hashable, Sendable {
 
     /// Paths that are being purged from history.
     package var purging: [[UInt8]] = []
+    /// Snapshots whose lists may still name them, while the catalog knows nothing of them any more.
+    package var purgingSnapshots: [UInt64] = []
     /// The latest repair that had something to mend.
     package var lastRepair: Repair?
     /// States of paths that snapshots show and whose content is lost.

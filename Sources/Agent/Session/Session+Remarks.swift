@@ -54,7 +54,8 @@ extension Session {
         for archive in older { try storage.remove(archive.name) }
     }
 
-    private func remarks() throws -> [Remark] {
+    /// All that are valid, as the catalog knows them.
+    func remarks() throws -> [Remark] {
         try catalog.snapshots().flatMap { row in
             row.pins.map { Remark(kind: .pin, snapshot: row.number, text: $0) } + row.tags.map { Remark(kind: .tag, snapshot: row.number, text: $0) }
         }

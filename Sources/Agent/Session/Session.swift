@@ -52,15 +52,17 @@ package final class Session: Sendable {
 
     /// Opens it, brings the catalog up to date, and notices a repository that went back in time.
     ///
+    /// - Parameter wrap: Puts another storage in front of the repository's.
     /// - Throws: `StorageError` (.notThere, .locked, .wrongKey …), `EncryptionError`, `AgentError.foreignRepository`;
     ///   nothing is held or changed then.
     package init(
-        _ configuration: Configuration, at places: Places, for access: Access, now: @escaping @Sendable () -> Timestamp = { .now() }
+        _ configuration: Configuration, at places: Places, for access: Access, now: @escaping @Sendable () -> Timestamp = { .now() },
+        wrapping wrap: (any Storage) -> any Storage = { $0 }
     ) throws {
         self.now = now
         self.configuration = configuration
         self.places = places
-        repository = try Repository.open(at: configuration.repository)
+        repository = try Repository.open(at: configuration.repository, wrapping: wrap)
         let keyFile = configuration.keyFile ?? places.keyFile
         var ring = try KeyRing(of: repository, file: keyFile)
         try Session.checkOwner(of: repository, configuration)

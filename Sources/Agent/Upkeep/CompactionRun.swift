@@ -100,12 +100,13 @@ package struct CompactionRun {
         if try session.catalog.archives([archive.name.number]).isEmpty { return .skipped }
         if standalone.contains(archive.name.number) { return .skipped }
         let usage = try session.catalog.usage(of: archive.name.number, needed: needed)
-        if !isOld, try isInTheDeepLane(row, usage) {
+        let isDeep = try isInTheDeepLane(row, usage)
+        if !isOld, isDeep {
             try session.catalog.mark([archive.name.number], lane: .deep)
             return .skipped
         }
         guard session.storage.freeBytes ?? .max > min(usage.neededBytes, archive.size) + session.reserve else { return .noRoom }
-        let treatment: Consolidator.Treatment = isOld ? .move : .recompress
+        let treatment: Consolidator.Treatment = isDeep || session.configuration.compression.deep == nil ? .move : .recompress
         let isStandalone = try row.snapshot.map { try session.catalog.snapshot($0)?.record.isStandalone ?? false } ?? false
         var freed = Freed()
         if archive.name.kind == .data || usage.neededBytes > CompactionRun.small && !isStandalone {
@@ -131,10 +132,15 @@ package struct CompactionRun {
         if row.lane == .deep || usage.neededBytes == 0 && row.snapshot != nil { return true }
         guard row.lane == nil, let deep = session.configuration.compression.deep else { return false }
         let reader = try session.reader(of: row.archive.name)
-        guard let frame = reader.contents.frames.firstIndex(where: { $0.kind == .data }) else { return true }
         let small = reader.contents.frames.count { $0.kind == .data && $0.tokenCount < MergeSeries.smallFrame / 4 }
         if small > MergeSeries.fewSmallFrames { return false }
-        return try reader.compressedFrame(frame, opener: FrameOpener(keys: session.keys)).codec == deep.codec
+        let opener = try FrameOpener(keys: session.keys)
+        for frame in reader.contents.frames.indices where reader.contents.frames[frame].kind == .data {
+            let codec = try reader.compressedFrame(frame, opener: opener).codec
+            // What could not be compressed says nothing of the lane.
+            if codec != .stored { return codec == deep.codec }
+        }
+        return true
     }
 
     /// Nothing is left that an older key sealed: those keys are no longer the repository's.

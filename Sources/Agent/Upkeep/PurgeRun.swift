@@ -24,14 +24,19 @@ package struct PurgeRun {
         try session.checkRollback()
         try session.catchUp()
         if try session.isBroken { throw AgentError.failed("nothing is purged while archives are missing or cannot be used; see: watchctl repair") }
-        for path in paths where try session.catalog.versionCount(below: path) == 0 {
+        let begun = session.record.purging.map { Path(unchecked: $0) }
+        for path in paths where try !begun.contains(path) && session.catalog.versionCount(below: path) == 0 {
             throw AgentError.failed("no kept snapshot has \(path)")
         }
-        let all = session.record.purging.map { Path(unchecked: $0) } + paths
-        session.remember { $0.purging = all.map(\.bytes) }
+        let all = begun + paths.filter { !begun.contains($0) }
         var freed = Freed()
-        var snapshots: Set<UInt64> = []
+        // What an earlier run left undone: the catalog forgets the paths before their lists are written.
+        var snapshots = Set(session.record.purgingSnapshots).intersection(try session.catalog.snapshots().map(\.number))
         for path in all { snapshots.formUnion(try session.catalog.snapshotsListing(below: path)) }
+        session.remember { record in
+            record.purging = all.map(\.bytes)
+            record.purgingSnapshots = snapshots.sorted()
+        }
         let consolidator = try session.consolidator()
         for path in all { try session.catalog.purge(below: path) }
         let needed = try session.neededChunks()
@@ -44,7 +49,10 @@ package struct PurgeRun {
         }
         freed += try rewriteContent(consolidator, needed)
         _ = try session.catalog.pruneChunks()
-        session.remember { $0.purging = [] }
+        session.remember { record in
+            record.purging = []
+            record.purgingSnapshots = []
+        }
         return MessageResponse(
             message: "purged from \(snapshots.count) snapshots; \(freed.archives) archives were rewritten")
     }

@@ -1,9 +1,10 @@
 // Mends a repository that lost archives or whose archives are damaged.
 // In: what verification found, or a reading of everything.  Out: sound archives in the place of damaged ones; what is lost, by name.
-//   1. whole frames of a damaged archive are brought into new archives
-//   2. manifests that are damaged or gone are written again, as the catalog knows them
-//   3. chunks that are nowhere any more are looked for in the sources: the same path, the same digest
-//   4. the damaged archives go, and the next snapshot is a full one
+//   1. a record of pins and tags that is gone is written again, as the catalog knows it: what was written after it names it
+//   2. whole frames of a damaged archive are brought into new archives
+//   3. manifests that are damaged or gone are written again, as the catalog knows them
+//   4. chunks that are nowhere any more are looked for in the sources: the same path, the same digest
+//   5. the damaged archives go, and the next snapshot is a full one
 // Invariant: a damaged archive goes only after everything that can be read of it stands elsewhere and was read back. A crash leaves what
 // is done; the rest is done by the next repair.
 
@@ -50,16 +51,17 @@ package struct RepairRun {
     package func run(_ scope: Scope, _ remains: Remains) throws -> RepairResponse {
         try session.checkRollback()
         try session.catchUp()
+        var response = RepairResponse()
+        try renewRemarks(remains, &response)
         if scope == .everything {
             _ = try VerificationRun(session: session, progress: progress, isCancelled: isCancelled).run(VerifyRequest(depth: .data))
         }
-        var response = RepairResponse(mended: [], givenUp: [], healedChunks: 0, lost: [], lostCount: 0, message: "")
         let damaged = try damagedArchives()
         let wasBroken = try session.isBroken || !damaged.isEmpty
         let consolidator = try session.consolidator()
         for archive in damaged {
             if isCancelled() { throw AgentError.interrupted }
-            try mend(archive, consolidator, &response)
+            try mend(archive, consolidator, remains, &response)
         }
         try writeLostManifests(consolidator, &response)
         if remains == .giveUp { try giveUp(consolidator, &response) }
@@ -75,10 +77,36 @@ package struct RepairRun {
     }
 }
 
+// MARK: Pins and tags
+
+extension RepairRun {
+    /// Writes a record in the place of one that is missing. First of all: each commit behind the missing one names it.
+    private func renewRemarks(_ remains: Remains, _ response: inout RepairResponse) throws {
+        guard try isRecordMissing() else { return }
+        let areLost = try session.remarks().isEmpty
+        // Somebody may still bring it back.
+        if areLost, remains == .keep { return }
+        try session.rewriteRemarks()
+        response.mended.append("the record of pins and tags")
+        response.remarksLost = areLost
+    }
+
+    /// The newest commit names the newest record of its time.
+    private func isRecordMissing() throws -> Bool {
+        let stored = try session.storage.list()
+        let record = stored.last { $0.name.kind == .record }?.name
+        for archive in stored.reversed() where archive.name.kind.isCommit {
+            if let record, record.number > archive.name.number { return false }
+            if let reader = try? session.reader(of: archive.name) { return reader.contents.recordHead != record?.digest }
+        }
+        return false
+    }
+}
+
 // MARK: Damaged archives
 
 extension RepairRun {
-    private func mend(_ archive: StoredArchive, _ consolidator: Consolidator, _ response: inout RepairResponse) throws {
+    private func mend(_ archive: StoredArchive, _ consolidator: Consolidator, _ remains: Remains, _ response: inout RepairResponse) throws {
         let catalog = session.catalog
         let row = try catalog.archives([archive.name.number]).first { $0.archive.name == archive.name }
         try bringOut(archive, isKnown: row != nil, consolidator)
@@ -88,6 +116,11 @@ extension RepairRun {
         } else if row?.archive.name.kind == .data {
             try catalog.lose([archive.name.number])
         } else if archive.name.kind == .record {
+            // One that was never readable here may hold pins: without them rotation would drop what they keep.
+            if row == nil {
+                if remains == .keep { return }
+                response.remarksLost = try session.remarks().isEmpty
+            }
             try session.rewriteRemarks()
             if try session.storage.list().contains(archive) == false {
                 response.mended.append(archive.name.text)
@@ -103,11 +136,12 @@ extension RepairRun {
 
     /// Gives every whole chunk that is needed from here another place.
     private func bringOut(_ archive: StoredArchive, isKnown: Bool, _ consolidator: Consolidator) throws {
-        if isKnown, (try? session.reader(of: archive.name)) != nil {
-            _ = try consolidator.evacuate(archive, try session.neededChunks(), .move)
+        if isKnown, (try? session.reader(of: archive.name)) != nil,
+            try consolidator.evacuate(archive, try session.neededChunks(), .move).damage.isEmpty
+        {
             return
         }
-        // Its contents cannot be read: frame after frame, as far as they are whole.
+        // Its contents cannot be read, or a frame is refused, perhaps for its length field alone: frame after frame, as far as they are whole.
         var salvage = try ArchiveSalvage(session.storage.open(archive.name), name: archive.name, keys: session.keys)
         _ = try consolidator.writeData { series in
             while true {
@@ -162,9 +196,16 @@ extension RepairRun {
         }
         var before: UInt64 = 0
         for row in try session.catalog.snapshots() {
-            if row.record.coversFrom > before + 1, row.kind == .full { try writeManifest(of: row.number, consolidator) }
+            if row.record.coversFrom > before + 1 {
+                response.lostSnapshots.append(SnapshotRange(first: before + 1, last: row.record.coversFrom - 1))
+                if row.kind == .full { try writeManifest(of: row.number, consolidator) }
+            }
             before = row.number
         }
+        // Those at the newest end leave no hole. A commit has the time of its snapshot in its name.
+        let newest = try session.catalog.newest()?.time ?? .min
+        let newer = Set(response.givenUp.compactMap { ArchiveName($0) }.filter { $0.kind.isCommit && $0.time > newest }.map(\.time))
+        if !newer.isEmpty { response.lostSnapshots.append(SnapshotRange(first: before + 1, last: before + UInt64(newer.count))) }
     }
 
     /// Looks for chunks that snapshots need and no archive holds, and stores what is found.
@@ -207,7 +248,7 @@ extension RepairRun {
             }
             if remains == .giveUp || isWhole { record.lost = [] }
             record.lostVersions = response.lostCount
-            if wasBroken || response.healedChunks > 0 {
+            if wasBroken || response.hasChanged {
                 record.mustBeFull = true
                 record.lastRepair = .init(time: now, archives: mended.count, chunks: response.healedChunks)
             }
@@ -216,11 +257,22 @@ extension RepairRun {
     }
 
     private func message(_ response: RepairResponse, wasBroken: Bool) -> String {
-        if !wasBroken, response.healedChunks == 0, response.lostCount == 0 { return "nothing is damaged" }
-        var parts = ["\(response.mended.count) archives or lists were mended"]
+        let hasChanged = wasBroken || response.hasChanged
+        if !hasChanged, response.lostCount == 0 { return "nothing is damaged" }
+        var parts = hasChanged ? ["\(response.mended.count) archives or lists were mended"] : []
         if !response.givenUp.isEmpty { parts.append("\(response.givenUp.count) unusable archives were removed") }
         if response.healedChunks > 0 { parts.append("\(response.healedChunks) chunks were stored again from the sources") }
-        parts.append(response.lostCount == 0 ? "nothing is lost" : "\(response.lostCount) states of files are lost")
-        return parts.joined(separator: "; ") + "; the next snapshot is a full one"
+        let lostSnapshots = response.lostSnapshots.reduce(0) { $0 + ($1.last - $1.first + 1) }
+        if lostSnapshots > 0 { parts.append("\(lostSnapshots) snapshots are lost") }
+        if response.lostCount > 0 { parts.append("\(response.lostCount) states of files are lost") }
+        if response.remarksLost { parts.append("pins and tags are lost: set them again") }
+        if !response.isLosing { parts.append("nothing is lost") }
+        if hasChanged { parts.append("the next snapshot is a full one") }
+        return parts.joined(separator: "; ")
     }
+}
+
+extension RepairResponse {
+    /// Something was written or removed.
+    fileprivate var hasChanged: Bool { !mended.isEmpty || !givenUp.isEmpty || healedChunks > 0 || !lostSnapshots.isEmpty }
 }

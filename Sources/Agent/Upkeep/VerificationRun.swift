@@ -44,7 +44,10 @@ package struct VerificationRun {
             record.lastVerify = now.milliseconds
             // Verification names the first of them only.
             record.lostVersions = lostVersions == 0 ? 0 : max(lostVersions, record.lostVersions)
-            for finding in report.findings where present.contains(finding.archive) { record.damaged[finding.archive] = finding.reason }
+            // What an archive misses elsewhere is no damage of its own.
+            for finding in report.findings where finding.damage != .missing && present.contains(finding.archive) {
+                record.damaged[finding.archive] = finding.reason
+            }
             record.damaged = record.damaged.filter { name, _ in
                 present.contains(name) && !(ArchiveName(name).map { sound.contains($0.number) } ?? true)
             }

@@ -32,9 +32,11 @@ extension Watchctl {
                 for name in response.givenUp { common.say("removed: \(SafeText.cleaned(name))") }
                 for affected in response.lost { TextStream.output.line("lost: \(VerifyText.line(affected))") }
                 if response.lostCount > response.lost.count { TextStream.output.line("… and \(response.lostCount - response.lost.count) more") }
+                for range in response.lostSnapshots { TextStream.output.line("lost: \(VerifyText.snapshots(range.first, range.last))") }
+                if response.remarksLost { TextStream.output.line("lost: pins and tags") }
                 common.sayAnswer(response.message)
             }
-            if response.lostCount > 0 { throw ExitCode(ExitStatus.damaged) }
+            if response.isLosing { throw ExitCode(ExitStatus.damaged) }
         }
     }
 }

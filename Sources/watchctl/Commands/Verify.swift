@@ -64,10 +64,11 @@ enum VerifyText {
     }
 
     static func line(_ affected: VerifyFinding.AffectedPath) -> String {
-        let range =
-            affected.firstSnapshot == affected.lastSnapshot
-            ? "snapshot \(affected.firstSnapshot)" : "snapshots \(affected.firstSnapshot) to \(affected.lastSnapshot)"
-        return "\(SafeText.cleaned(affected.path)) in \(range)"
+        "\(SafeText.cleaned(affected.path)) in \(snapshots(affected.firstSnapshot, affected.lastSnapshot))"
+    }
+
+    static func snapshots(_ first: UInt64, _ last: UInt64) -> String {
+        first == last ? "snapshot \(first)" : "snapshots \(first) to \(last)"
     }
 
     static func summary(_ response: VerifyResponse) -> String {
