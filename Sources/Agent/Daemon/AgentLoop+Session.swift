@@ -23,7 +23,6 @@ extension AgentLoop {
         if self.session == nil {
             self.session = session
             noteSession()
-            if (try? session.isDamaged) ?? false { tell(.damageSuspected) }
         }
         do {
             return try body(session)
@@ -59,8 +58,9 @@ extension AgentLoop {
             let record = session.record
             let history = damageOfHistory(session)
             tell(.compactable(try CompactionRun.isWaiting(session)))
-            if history != nil, !isDamageKnown { tell(.damageSuspected) }
-            isDamageKnown = history != nil
+            let isDamaged = try session.isDamaged
+            if isDamaged, !isDamageKnown { tell(.damageSuspected) }
+            isDamageKnown = isDamaged
             // A passphrase of an older key does not open what is sealed now.
             let isKept = record.keyExported || session.repository.description.keys.last?.slots.isEmpty == false
             board.noteQuietly { notes in
@@ -100,9 +100,10 @@ extension AgentLoop {
                     "repository-damaged", .degraded, "\(known.count) archives are damaged or missing, for example \(first)",
                     remedy: "watchctl repair mends what can be mended, and names the rest"))
         } else if record.lostVersions > 0 {
+            // What comes from now on is protected all the same.
             result.append(
                 StatusReason(
-                    "repository-damaged", .degraded, "the content of \(record.lostVersions) states of files is lost",
+                    "content-lost", .advice, "the content of \(record.lostVersions) states of files is lost",
                     remedy: "watchctl repair names them; watchctl forget removes the snapshots that show them"))
         }
         if let repair = record.lastRepair, Timestamp.now().duration(since: Timestamp(milliseconds: repair.time)) < .seconds(7 * 86400) {

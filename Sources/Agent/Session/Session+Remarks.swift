@@ -50,8 +50,11 @@ extension Session {
         try catalog.record(archive: published.stored, contents: published.contents)
         markReadBack(published, .deep)
         remember { $0.highestArchive = max($0.highestArchive, published.stored.name.number) }
+        // While another process reads, they stay until the next record is written: superseded, and harmless.
+        guard let removal = try repository.lockForRemoval() else { return }
+        defer { removal.release() }
         try catalog.forget(older.map(\.name.number))
-        for archive in older { try storage.remove(archive.name) }
+        _ = try unlink(older)
     }
 
     /// All that are valid, as the catalog knows them.
