@@ -7,6 +7,7 @@
 import base64
 import datetime
 import filecmp
+import hashlib
 import json
 import os
 import re
@@ -136,6 +137,18 @@ GIVEN_UP = {
 
 
 @for_every_vector
+class FrozenTests(unittest.TestCase):
+    """Format version 1 is a promise: a vector is added, never changed. `cd Tests/Vectors && sha256sum -c SHA256SUMS` says the same."""
+
+    def test_no_vector_has_changed(self):
+        with open(os.path.join(VECTORS, "SHA256SUMS"), encoding="utf-8") as file:
+            frozen = dict(reversed(line.rstrip("\n").split("  ", 1)) for line in file)
+        for name, digest in frozen.items():
+            with open(os.path.join(VECTORS, name), "rb") as file:
+                self.assertEqual(hashlib.sha256(file.read()).hexdigest(), digest, name)
+        self.assertEqual({name.split("/")[0] for name in frozen}, set(NAMES), "a vector is not frozen")
+
+
 class WatchctlTests(VectorTestCase):
     def check(self):
         for number in GIVEN_UP.get(os.path.basename(self.vector), ()):

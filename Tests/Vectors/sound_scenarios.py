@@ -113,6 +113,23 @@ def data_archives(vector):
     vector.take(1, state, [stored(state, b"three")], archives=[1, 2])
 
 
+@scenario("A data archive that its commit names was rewritten: another one holds its content.")
+def data_archive_replaced(vector):
+    state = directory(b"one", b"two")
+    vector.add("data", [stored(state, b"one")])
+    vector.take(1, state, [stored(state, b"two")], archives=[1])
+    vector.add("data", [stored(state, b"one")])
+    vector.remove(1)
+
+
+@scenario("Snapshots 2 and 3 were lost and given up: the full one behind them stands for their numbers too.")
+def closed_hole(vector):
+    states = history(vector, 1)
+    vector.full = True
+    state = {**states[1], home(b"new"): small_file(b"new\n")}
+    vector.take(4, state, [stored(state, b"new")], changes={}, parent=1, covers_from=2, manifests=[made.manifest(tree_sorted(state), False)])
+
+
 def history(vector, count, state=None):
     """Snapshots 1 to count: each adds the file n<number>. Returns the states by number."""
     state, states = state or directory(), {}
