@@ -170,6 +170,18 @@ class JSONTests(InstallationTestCase):
         report = installation.run("verify", "--data", "--json", expect=DAMAGED)
         self.check("verify", report, unseen=["covered_since", "archives[].verified"])
 
+    def testMending(self):
+        installation = self.small()
+        self.check("compact", installation.run("compact", "--json"))
+        lost = ["lost_snapshots[", "lost["]
+        self.check("repair", installation.run("repair", "--json"), unseen=lost)
+        # What stood only here, in a state that the sources do not have any more, is lost for good.
+        archive = f"{installation.repository}/archives/{installation.archives()[0]}"
+        with open(archive, "r+b") as file:
+            file.seek(100)
+            file.write(b"damage")
+        self.check("repair", installation.run("repair", "--json", expect=DAMAGED), unseen=["lost_snapshots["])
+
     def testRestoring(self):
         installation = self.small()
         target = f"{installation.directory}/target"

@@ -29,6 +29,26 @@ struct StatusFactsTests {
         #expect(report.latestSnapshot?.ageSeconds == 60)
     }
 
+    @Test func littleSpaceIsSaidBeforeItFails() {
+        let little = facts { facts in
+            facts.lowSpace = 1000
+            facts.repository.freeBytes = 999
+        }.report()
+        #expect(little.verdict == .degraded)
+        #expect(codes(little) == ["repository-full"])
+        let enough = facts { facts in
+            facts.lowSpace = 1000
+            facts.repository.freeBytes = 1000
+        }.report()
+        #expect(enough.verdict == .protected)
+    }
+
+    @Test func aRepositoryThatIsGoneIsSaidBeforeASnapshotFails() {
+        let report = facts { $0.isRepositoryThere = false }.report()
+        #expect(report.verdict == .unprotected)
+        #expect(codes(report) == ["repository-missing"])
+    }
+
     @Test func withoutASnapshotNothingIsProtected() {
         let report = facts { $0.latest = nil }.report()
         #expect(report.verdict == .unprotected)

@@ -300,6 +300,29 @@ struct SchedulerTests {
         #expect(desk.hear(.deferred(nil), at: 90_000) == "verify")
     }
 
+    @Test func compactionWaitsForIdleTime() {
+        let desk = Desk(ScheduleSettings(reconcileEvery: nil, fullEvery: nil, verifyEvery: nil, rotateEvery: nil))
+        #expect(desk.dirty(due: 2, at: 1) == "wait 2.0 quiet period")
+        #expect(desk.hear(.timer, at: 2) == "incremental")
+        desk.clean()
+        #expect(desk.hear(.finished(.succeeded), at: 3) == "wait changes")
+        #expect(desk.hear(.compactable(true), at: 4) == "wait 123.0 idle time")
+        #expect(desk.hear(.timer, at: 123) == "compact")
+        // What is left of it goes on when nothing more urgent is ready.
+        desk.dirty(due: 124, at: 124)
+        #expect(desk.scheduler.wantsTurn(at: boot(125)))
+        #expect(desk.hear(.finished(.partial), at: 125) == "incremental")
+        desk.clean()
+        #expect(desk.hear(.finished(.succeeded), at: 126) == "compact")
+        #expect(desk.hear(.finished(.succeeded), at: 127) == "wait changes")
+    }
+
+    @Test func suspectedDamageIsVerifiedAtOnce() {
+        let desk = Desk(ScheduleSettings(reconcileEvery: nil, fullEvery: nil, verifyEvery: .seconds(86_400), rotateEvery: nil))
+        #expect(desk.hear(.timer, at: 1) == "wait 86400.0 next verification")
+        #expect(desk.hear(.damageSuspected, at: 3) == "verify")
+    }
+
     @Test func newSettingsCountAtOnce() {
         let desk = Desk()
         #expect(desk.hear(.timer, at: 100) == "wait 3600.0 next reconcile")

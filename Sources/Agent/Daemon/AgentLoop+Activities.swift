@@ -187,7 +187,8 @@ extension AgentLoop {
             if compacted.archives > 0 { logger.info("compacted", metadata: ["rewritten": "\(compacted.archives)", "freed": "\(compacted.bytes)"]) }
             compacted = Freed()
             answer(.success(response))
-            return .succeeded
+            // What could not be done, for want of space or beside a reader, is tried again later each time.
+            return response.message.isEmpty ? .succeeded : .failed
         } catch {
             compacted = Freed()
             fail("compaction", error)

@@ -98,7 +98,11 @@ package struct CompactionRun {
         }
         // An earlier step may have taken it along.
         if try session.catalog.archives([archive.name.number]).isEmpty { return .skipped }
-        if standalone.contains(archive.name.number) { return .skipped }
+        if standalone.contains(archive.name.number) {
+            // It belongs to its commit, and goes with it when keys change; else it stays as it was written.
+            if !isOld { try session.catalog.mark([archive.name.number], lane: .deep) }
+            return .skipped
+        }
         let usage = try session.catalog.usage(of: archive.name.number, needed: needed)
         let isDeep = try isInTheDeepLane(row, usage)
         if !isOld, isDeep {
