@@ -445,7 +445,9 @@ class HealingTests(RepairTestCase):
         lost = self.lostStates(gone, self.moments)
         response = self.installation.run("repair", "--json", expect=DAMAGED)
         self.assertEqual(self.listed(response, self.moments), lost)
-        self.assertEqual(len(response["mended"]), 3)
+        # The daemon may have been faster than the command: what counts is that the damaged archives are gone.
+        damaged = {self.kinds["incremental"][1], self.kinds["full"][1], self.kinds["incremental"][2]}
+        self.assertEqual(damaged & set(self.installation.archives()), set())
         self.installation.waitForStatus(lambda status: "repository-damaged" not in reasonCodes(status), "mended")
         self.checkRestores(self.moments, lost)
         self.put("later", b"later")
