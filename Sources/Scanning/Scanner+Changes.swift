@@ -6,21 +6,8 @@ internal import Kernel
 internal import Tracking
 
 extension Scanner {
-    func changed(_ changes: [Change], _ context: ScanContext) throws -> SnapshotPlan {
-        var plan = SnapshotPlan()
-        var seen: Set<UInt64> = []
-        var pending = changes
-        while !pending.isEmpty {
-            let round = try compare(ScanWork(pending, rules), context)
-            plan.add(round.plan)
-            // All names of a file change together: look at the others too.
-            let links = round.links.subtracting(seen)
-            seen.formUnion(links)
-            // Wherever: device numbers change, and a name too many costs a look.
-            pending = try links.flatMap { try state.liveNames(ofInode: $0, device: nil) }
-                .map { Change(path: $0, scope: .entry) }
-        }
-        return plan
+    func compare(_ changes: [Change], _ context: ScanContext) throws -> TreeComparison.Findings {
+        try compare(ScanWork(changes, rules), context)
     }
 
     private func compare(_ work: ScanWork, _ context: ScanContext) throws -> TreeComparison.Findings {
@@ -47,8 +34,7 @@ extension Scanner {
             comparison.subdirectories = []
         }
         var findings = try walk(whole, context)
-        findings.plan.add(comparison.plan)
-        findings.links.formUnion(comparison.links)
+        findings.add(comparison)
         return findings
     }
 }

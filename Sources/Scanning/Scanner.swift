@@ -54,25 +54,45 @@ package struct Scanner: Sendable {
     package func plan(_ scope: ScanScope, isCancelled: @escaping @Sendable () -> Bool = { false }) throws -> SnapshotPlan {
         let context = ScanContext(
             state: state, rules: rules, rereading: rereading, knownSources: try state.liveSources(), isCancelled: isCancelled)
-        var plan: SnapshotPlan
-        switch scope {
-        case .whole: plan = try whole(context)
-        case .changes(let changes): plan = try changed(changes, context)
-        }
+        let findings =
+            switch scope {
+            case .whole: try whole(context)
+            case .changes(let changes): try compare(changes, context)
+            }
+        var plan = findings.plan
+        try lookAtOtherNames(findings.links, context, &plan)
         plan.arrange()
         return plan
     }
 
-    private func whole(_ context: ScanContext) throws -> SnapshotPlan {
+    /// All names of a file change together, and a watcher names one of them. A scan of everything sees them one after the other:
+    /// a name may be made or removed in between.
+    private func lookAtOtherNames(_ links: Set<UInt64>, _ context: ScanContext, _ plan: inout SnapshotPlan) throws {
+        var seen = links
+        var pending = links
+        while !pending.isEmpty {
+            // Wherever: device numbers change, and a name too many costs a look.
+            let names = try pending.flatMap { try state.liveNames(ofInode: $0, device: nil) }
+            let round = try compare(names.map { Change(path: $0, scope: .entry) }, context)
+            let counts = plan.counts
+            plan.add(round.plan)
+            // These were counted where they stand, or did not change themselves.
+            plan.counts = counts
+            pending = round.links.subtracting(seen)
+            seen.formUnion(pending)
+        }
+    }
+
+    private func whole(_ context: ScanContext) throws -> TreeComparison.Findings {
         let comparison = DirectoryComparison(context)
         var tasks: [DirectoryTask] = []
         for source in rules.sources {
             if let task = try comparison.open(source: source) { tasks.append(task) }
         }
         try deleteFormerSources(comparison)
-        var plan = comparison.plan
-        plan.add(try walk(tasks, context).plan)
-        return plan
+        var findings = try walk(tasks, context)
+        findings.add(comparison)
+        return findings
     }
 
     func walk(_ tasks: [DirectoryTask], _ context: ScanContext) throws -> TreeComparison.Findings {

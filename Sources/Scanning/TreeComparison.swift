@@ -14,6 +14,11 @@ struct TreeComparison {
     struct Findings: Sendable {
         var plan = SnapshotPlan()
         var links: Set<UInt64> = []
+
+        mutating func add(_ comparison: DirectoryComparison) {
+            plan.add(comparison.plan)
+            links.formUnion(comparison.links)
+        }
     }
 
     /// Directories that one thread compares before it asks for help: starting threads costs as much as a few of them.
@@ -89,8 +94,7 @@ private final class TreeComparisonPool: Sendable {
                 shared.withLock { $0.working -= 1 }
             }
             shared.withLock {
-                $0.findings.plan.add(comparison.plan)
-                $0.findings.links.formUnion(comparison.links)
+                $0.findings.add(comparison)
             }
         } catch {
             isStopped.store(true, ordering: .relaxed)

@@ -10,6 +10,8 @@ import Tracking
 struct MemoryState: KnownState {
     private(set) var entries: [Path: Entry] = [:]
     var sources: [Path] = []
+    /// What happens while a scan has come to a directory.
+    var whenListed: (@Sendable (Path) throws -> Void)?
     private var rows: [Path: Int64] = [.root: 1]
     private var paths: [Int64: Path] = [1: .root]
     private var children: [Path: [Path]] = [:]
@@ -57,6 +59,7 @@ struct MemoryState: KnownState {
 
     func liveChildren(of node: NodeID) throws -> [KnownChild] {
         guard let path = paths[node.directory] else { return [] }
+        try whenListed?(path)
         return try (children[path] ?? []).map {
             let status = try liveStatus($0)!
             return KnownChild(name: Array($0.name), node: status.kind == .directory ? try self.node(of: $0) : nil, status: status)
@@ -74,7 +77,7 @@ struct MemoryState: KnownState {
     func liveEntry(_ path: Path) throws -> Entry? { entries[path] }
 
     func liveNames(ofInode inode: UInt64, device: UInt64?) throws -> [Path] {
-        entries.values.filter { $0.inode == inode && $0.links > 1 && $0.kind == .file && (device == nil || $0.device == device) }
+        entries.values.filter { $0.inode == inode && $0.kind != .directory && (device == nil || $0.device == device) }
             .map(\.path).sorted()
     }
 }

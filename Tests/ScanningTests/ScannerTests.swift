@@ -54,6 +54,23 @@ struct ScannerTests {
         #expect(reading.entry.content == fixture.state.entries[plan.upserts[0].path]?.content)
     }
 
+    /// The first name was looked at already when the second is made, and no event names it.
+    @Test func aLinkThatIsMadeWhileTheScanRunsIsSeenUnderBothNames() throws {
+        let fixture = try Fixture()
+        try fixture.tree.write("src/a/one")
+        try fixture.tree.makeDirectory("src/a/z")
+        try fixture.tree.makeDirectory("src/b")
+        try fixture.takeFirst()
+        fixture.state.trustEverything()
+        let tree = fixture.tree
+        fixture.state.whenListed = { path in
+            if path == tree.path("src/a/z") { try tree.link("src/a/one", as: "src/b/two") }
+        }
+        let plan = try fixture.plan()
+        #expect(fixture.upserts(plan).filter { $0 != "src/b" } == ["src/a/one", "src/b/two"])
+        #expect(plan.counts.entries == 6)
+    }
+
     /// A write whose mtime is set back leaves its trace in ctime only.
     @Test func aWriteBehindTheBackOfMtimeIsFound() throws {
         let fixture = try Fixture()

@@ -3,7 +3,7 @@
 import Foundation
 import Kernel
 
-final class TemporaryTree {
+final class TemporaryTree: Sendable {
     let root: Path
 
     init() throws {
