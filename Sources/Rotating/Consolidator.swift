@@ -118,7 +118,7 @@ extension Consolidator {
         _ group: MergeGroup, _ needed: NeededChunks, _ treatment: Treatment = .move, takesData: Bool = false
     ) throws -> Replacement {
         let sources = try GroupSources(group, catalog: catalog)
-        let series = series(time: sources.kept.time)
+        let series = series(time: sources.kept.time, isQuick: treatment == .move)
         do {
             let taken = sources.commits + (takesData ? sources.dataArchives : [])
             for archive in taken {
@@ -229,7 +229,7 @@ extension Consolidator {
     ///
     /// - Throws: What `body` throws, `StorageError`, `CatalogError`. Nothing that is not recorded is left.
     package func writeData(_ body: (MergeSeries) throws -> Void) throws -> [PublishedArchive] {
-        let series = series(time: numbers.now())
+        let series = series(time: numbers.now(), isQuick: false)
         do {
             try body(series)
             try series.endSeries(highestSnapshot: try numbers.highestSnapshot())
@@ -245,8 +245,10 @@ extension Consolidator {
         }
     }
 
-    private func series(time: Int64) -> MergeSeries {
-        MergeSeries(storage: storage, repository: repository, pool: pool, settings: settings, time: time, nextNumber: numbers.next)
+    private func series(time: Int64, isQuick: Bool) -> MergeSeries {
+        MergeSeries(
+            storage: storage, repository: repository, pool: pool, settings: settings, isQuick: isQuick, time: time,
+            nextNumber: numbers.next)
     }
 
     private func discard(_ series: MergeSeries) {

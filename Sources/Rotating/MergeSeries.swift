@@ -20,6 +20,8 @@ package final class MergeSeries {
     private var gathered = GatheredEntries()
     private var payload = DataPayload()
     private var manifest = ManifestWriter()
+    private var manifestBytes = 0
+    private let isQuick: Bool
     private(set) var published: [PublishedArchive] = []
     /// Frames that keep a payload which the deep lane would have made smaller: compressed by the fast lane, or small.
     private var fastFrames = 0
@@ -27,6 +29,9 @@ package final class MergeSeries {
 
     private static let payloadSizes = 1 << 20...16 << 20
     private static let manifestSize = 4 << 20
+    /// Bytes of manifest that are compressed as well as data is. The manifest of a full snapshot of a million entries is longer, and
+    /// compressing all of it at that level takes longer than everything else in a rotation: the rest waits for the deep lane.
+    private static let manifestAtLevel = 16 << 20
 
     /// It pays to rewrite this when there is time.
     var canBecomeSmaller: Bool { fastFrames > 0 || smallFrames > MergeSeries.fewSmallFrames }
@@ -36,14 +41,16 @@ package final class MergeSeries {
     /// So many small frames are not worth a rewriting.
     package static let fewSmallFrames = 8
 
+    /// - Parameter isQuick: Somebody waits; what can be done later is.
     init(
-        storage: any Storage, repository: RepositoryID, pool: SealingPool, settings: Consolidator.Settings, time: Int64,
+        storage: any Storage, repository: RepositoryID, pool: SealingPool, settings: Consolidator.Settings, isQuick: Bool, time: Int64,
         nextNumber: @escaping () throws -> UInt64
     ) {
         self.storage = storage
         self.repository = repository
         self.pool = pool
         self.settings = settings
+        self.isQuick = isQuick
         self.time = time
         self.nextNumber = nextNumber
     }
@@ -154,7 +161,10 @@ package final class MergeSeries {
 
     private func flushManifest() throws {
         let frame = manifest.takeFrame()
-        try currentWriter().appendManifest(frame, level: settings.level)
+        manifestBytes += frame.count
+        let isDeferred = isQuick && manifestBytes > MergeSeries.manifestAtLevel && settings.level != .fast
+        if isDeferred { fastFrames += 1 }
+        try currentWriter().appendManifest(frame, level: isDeferred ? .fast : settings.level)
     }
 
     private func endArchiveIfFull() throws {
