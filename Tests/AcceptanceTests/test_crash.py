@@ -7,7 +7,7 @@ import unittest
 
 from installation import LONG, InstallationTestCase, fingerprint, removeTree, seededRandom
 from test_rotation import keeping
-from trees import Changer, noise, put
+from trees import Changer, noise, put, text
 
 KILLS = 50 if LONG else 8
 # Small archives, so that a kill also falls between `data` archives; a daemon that does not wait.
@@ -153,6 +153,47 @@ class CrashTests(InstallationTestCase):
             target = os.path.join(self.installation.directory, f"recovered-{number}")
             self.installation.recover(number, target)
             self.assertSameTree(self.known[number], self.installation.restored(target), f"snapshot {number}, recover.py")
+
+    def testKillingACompaction(self):
+        self.begin("kill compact")
+        longest = 0.4
+        for kill in range(20 if LONG else 5):
+            with self.subTest(kill=kill):
+                # More than the deep lane would take at once.
+                put(os.path.join(self.source, f"bulk-{kill % 3}"), text(self.random, 5_000_000))
+                self.known[self.installation.snapshot()["number"]] = fingerprint(self.source)
+                longest = self.killSometime(self.installation.spawn("compact"), longest)
+                self.checkAfterCrash(restores=2)
+                self.assertGreaterEqual(self.installation.run("compact", "--json")["freed_bytes"], 0)
+                self.checkAfterCrash(restores=2)
+                self.checkNothingHalfWritten()
+        self.assertGreater(self.unfinished, 0, "no kill came in time")
+        self.assertEqual(self.installation.run("compact", "--json")["rewritten_archives"], 0)
+
+    def testKillingARepair(self):
+        """What a killed repair has mended stays, and the next one mends the rest: all content still stands in the sources."""
+        self.begin("kill repair")
+        for number in range(3):
+            put(os.path.join(self.source, f"bulk-{number}"), noise(self.random, 3_000_000))
+            self.known[self.installation.snapshot()["number"]] = fingerprint(self.source)
+        folder = os.path.join(self.installation.repository, "archives")
+        longest = 0.4
+        for kill in range(20 if LONG else 5):
+            with self.subTest(kill=kill):
+                names = [name for name in self.installation.archives() if "-data-" in name]
+                for name in self.random.sample(names, min(3, len(names))):
+                    path = os.path.join(folder, name)
+                    os.chmod(path, 0o600)
+                    with open(path, "r+b") as file:
+                        file.seek(os.path.getsize(path) // 2)
+                        file.write(b"damage")
+                longest = self.killSometime(self.installation.spawn("repair"), longest)
+                self.assertEqual(self.installation.numbers(), sorted(self.known))
+                self.installation.run("repair")
+                self.checkAfterCrash(restores=2)
+                self.checkNothingHalfWritten()
+        self.assertGreater(self.unfinished, 0, "no kill came in time")
+        self.checkNewestState()
 
     def testKillingASnapshotThroughTheDaemonLeavesTheCatalogSound(self):
         """Killed between the archive's rename and the catalog's commit, the archive is found at the next start."""
