@@ -168,7 +168,7 @@ package final class MergeSeries {
     }
 
     private func endArchiveIfFull() throws {
-        guard let writer, writer.sizeEstimate >= settings.archiveSize || writer.chunkCount >= ArchiveWriter.maximumChunks * 9 / 10
+        guard let writer, writer.sizeEstimate >= settings.archiveSize || writer.chunkCount >= ArchiveWriter.manyChunks
         else { return }
         published.append(try writer.finish(kind: .data, time: time, highestSnapshot: 0))
         self.writer = nil

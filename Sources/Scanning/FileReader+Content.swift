@@ -9,7 +9,7 @@ internal import Kernel
 extension FileReader {
     /// - Returns: The content and its size: that of the status, or less when the file became shorter meanwhile.
     func readContent(
-        of file: borrowing Descriptor, _ status: FileStatus, _ path: Path, _ sink: ChunkSink
+        of file: borrowing Descriptor, _ status: FileStatus, _ path: Path, _ sink: PlacedChunkSink
     ) throws -> (Content, UInt64) {
         if status.size <= UInt64(FileReader.smallFileLimit) {
             return try readSmall(file, Int(status.size), path, sink)
@@ -49,7 +49,7 @@ extension FileReader {
     }
 
     private func readSmall(
-        _ file: borrowing Descriptor, _ size: Int, _ path: Path, _ sink: ChunkSink
+        _ file: borrowing Descriptor, _ size: Int, _ path: Path, _ sink: PlacedChunkSink
     ) throws -> (Content, UInt64) {
         if size == 0 { return (.empty, 0) }
         let count = try fill(file, at: 0, from: 0, to: size, path)
@@ -63,7 +63,7 @@ extension FileReader {
     /// - Returns: Where it ended: the end of `run`, or less when the file became shorter.
     private func readRun(
         _ file: borrowing Descriptor, _ run: Range<UInt64>, _ chunker: Chunker, _ path: Path,
-        _ content: inout Content, _ sink: ChunkSink
+        _ content: inout Content, _ sink: PlacedChunkSink
     ) throws -> UInt64 {
         buffer.reserve(4 * chunker.sizes.maximum)
         // buffer[begin..<end] holds the bytes of the file at `position`, not yet handed on.
@@ -116,7 +116,7 @@ extension FileReader {
         return place
     }
 
-    private func hand(_ bytes: UnsafeRawBufferPointer, at offset: UInt64, _ sink: ChunkSink) throws -> Chunk {
+    private func hand(_ bytes: UnsafeRawBufferPointer, at offset: UInt64, _ sink: PlacedChunkSink) throws -> Chunk {
         let digest = SHA256.digest(of: bytes)
         try sink(bytes, digest, offset)
         // At most Chunk.maximumLength.

@@ -17,9 +17,10 @@ package struct FileReading: Sendable {
 }
 
 package final class FileReader {
-    /// Receives a chunk: valid during the call, with its digest and its offset in the file. Chunks of an attempt that
-    /// is given up come too; no entry refers to them.
-    package typealias ChunkSink = (UnsafeRawBufferPointer, Digest, UInt64) throws -> Void
+    /// Receives a chunk: valid during the call, with its digest, its offset in the file, and the file's status. Chunks of an
+    /// attempt that is given up come too; no entry refers to them.
+    package typealias ChunkSink = (UnsafeRawBufferPointer, Digest, UInt64, FileStatus) throws -> Void
+    typealias PlacedChunkSink = (UnsafeRawBufferPointer, Digest, UInt64) throws -> Void
 
     /// Up to this size a file is one chunk.
     package static let smallFileLimit = 64 << 10
@@ -105,7 +106,7 @@ package final class FileReader {
             if let carried = try carriedContent(planned, before) {
                 (entry.content, entry.marks) = carried
             } else {
-                (entry.content, entry.size) = try readContent(of: file, before, path, sink)
+                (entry.content, entry.size) = try readContent(of: file, before, path) { try sink($0, $1, $2, before) }
                 if FileReader.isRacy(before, start) { entry.marks.insert(.racy) }
             }
             entry.attributes = attributes(path) { () throws(Errno) in try file.extendedAttributes() }

@@ -6,7 +6,7 @@ package import Kernel
 
 package struct SnapshotPlan: Sendable {
     /// New entries and those that differ, in tree order.
-    package var upserts: [PlannedEntry] = []
+    package var upserts = PlannedEntries()
     /// Every path that is gone, those below a directory that is gone included, in tree order.
     package var deletions: [Path] = []
     /// What could not be looked at. The last known content of these stays.
@@ -33,12 +33,19 @@ package struct PlannedEntry: Hashable, Sendable {
     }
 
     package var path: Path
-    package var status: FileStatus
+    package var kind: FileKind
+    /// Bytes, when it was looked at.
+    package var size: UInt64
     package var reading: Reading
 
     package init(path: Path, status: FileStatus, reading: Reading) {
+        self.init(path: path, kind: status.kind, size: status.size, reading: reading)
+    }
+
+    init(path: Path, kind: FileKind, size: UInt64, reading: Reading) {
         self.path = path
-        self.status = status
+        self.kind = kind
+        self.size = size
         self.reading = reading
     }
 }
@@ -130,7 +137,7 @@ package struct ScanCancelled: Error {
 extension SnapshotPlan {
     /// Adds the findings of another part of the same scan.
     mutating func add(_ other: SnapshotPlan) {
-        upserts += other.upserts
+        upserts.append(contentsOf: other.upserts)
         deletions += other.deletions
         problems += other.problems
         unavailable += other.unavailable
@@ -142,10 +149,8 @@ extension SnapshotPlan {
         SnapshotPlan.arrange(&deletions) { $0 }
         SnapshotPlan.arrange(&problems) { $0.path }
         SnapshotPlan.arrange(&unavailable) { $0.path }
-        SnapshotPlan.arrange(&upserts) { $0.path }
-        if deletions.isEmpty || upserts.isEmpty { return }
-        let gone = Set(deletions)
-        upserts.removeAll { gone.contains($0.path) }
+        upserts.arrange()
+        if !deletions.isEmpty { upserts.remove(Set(deletions)) }
     }
 
     private static func arrange<Element>(_ elements: inout [Element], by path: (Element) -> Path) {

@@ -80,7 +80,7 @@ private final class Recorder {
         let reader = FileReader(state: catalog, sources: sources)
         var records = plan.deletions.map { ManifestRecord.deletion($0) }
         records += try plan.upserts.map {
-            var entry = try reader.read($0) { _, _, _ in }.entry
+            var entry = try reader.read($0) { _, _, _, _ in }.entry
             entry.marks = []
             return .upsert(entry)
         }

@@ -112,7 +112,7 @@ final class Fixture {
     @discardableResult
     func take(_ plan: SnapshotPlan) throws -> [Entry] {
         let reader = FileReader(state: state, sources: sources)
-        let entries = try plan.upserts.map { try reader.read($0) { _, _, _ in }.entry }
+        let entries = try plan.upserts.map { try reader.read($0) { _, _, _, _ in }.entry }
         state.apply(entries, plan.deletions, sources: sources)
         return entries
     }

@@ -48,7 +48,7 @@ struct ScannerTests {
         try fixture.tree.setMode("src/a", 0o600)
         let plan = try fixture.plan()
         #expect(plan.upserts.map(\.reading) == [.compareContent])
-        let reading = try FileReader(state: fixture.state, sources: fixture.sources).read(plan.upserts[0]) { _, _, _ in }
+        let reading = try FileReader(state: fixture.state, sources: fixture.sources).read(plan.upserts[0]) { _, _, _, _ in }
         #expect(!reading.isUnchanged)
         #expect(reading.entry.mode == 0o600)
         #expect(reading.entry.content == fixture.state.entries[plan.upserts[0].path]?.content)
@@ -220,7 +220,7 @@ struct ScannerTests {
         }
         let plan = try fixture.plan()
         #expect(plan.upserts.map(\.reading) == [.compareContent])
-        let reading = try FileReader(state: fixture.state, sources: fixture.sources).read(plan.upserts[0]) { _, _, _ in }
+        let reading = try FileReader(state: fixture.state, sources: fixture.sources).read(plan.upserts[0]) { _, _, _, _ in }
         #expect(!reading.isUnchanged)
         #expect(reading.entry.content.chunks.first?.digest == digest("two"))
     }
@@ -336,7 +336,7 @@ struct ScannerTests {
         #expect(plan.problems.isEmpty && plan.unavailable.isEmpty && plan.deletions.isEmpty)
         #expect(fixture.upserts(plan) == ["src", "src/new"])
         let reader = FileReader(state: fixture.state, sources: fixture.sources)
-        let problem = #expect(throws: ScanProblem.self) { try reader.read(plan.upserts[1]) { _, _, _ in } }
+        let problem = #expect(throws: ScanProblem.self) { try reader.read(plan.upserts[1]) { _, _, _, _ in } }
         #expect(problem?.isVanished == true)
         #expect(fixture.deletions(try fixture.plan()) == ["src/known", "src/known/a"])
     }

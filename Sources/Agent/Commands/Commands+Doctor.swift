@@ -31,7 +31,7 @@ extension Commands {
         }
         // What is only as new as its reading is compared again some time, and is no difference.
         let different = try plan.upserts.filter { planned in
-            try planned.reading != .compareContent || session.catalog.liveStatus(planned.path)?.isRestoredAs(planned.status) != true
+            try session.catalog.liveStatus(planned.path)?.mayBeRestored(as: planned) != true
         }.map(\.path) + plan.deletions
         return DoctorReport(
             entries: plan.counts.entries, different: different.prefix(100).map(\.description), differentCount: different.count,

@@ -91,12 +91,12 @@ extension SnapshotPreview {
     fileprivate init(_ plan: SnapshotPlan, _ catalog: Catalog) throws {
         base = try catalog.newest()?.number
         deleted = UInt64(plan.deletions.count)
-        bytesToRead = plan.bytesToRead
+        bytesToRead = plan.upserts.bytesToRead
         for planned in plan.upserts {
             // Before the first snapshot the catalog need not be asked.
             let known = base == nil ? nil : try catalog.liveStatus(planned.path)
             if known == nil { added += 1 } else { modified += 1 }
-            if planned.reading == .compareContent, known?.isRestoredAs(planned.status) ?? false { uncertain += 1 }
+            if let known, known.mayBeRestored(as: planned) { uncertain += 1 }
             if first.count < SnapshotPreview.shown { first.append(Change(letter: known == nil ? .added : .modified, path: planned.path)) }
         }
         first += plan.deletions.prefix(SnapshotPreview.shown).map { Change(letter: .deleted, path: $0) }
@@ -107,9 +107,10 @@ extension SnapshotPreview {
 }
 
 extension KnownStatus {
-    /// True when nothing differs that a restore brings back, as far as the status tells.
-    func isRestoredAs(_ status: FileStatus) -> Bool {
-        mode == status.mode && uid == status.uid && gid == status.gid && links == status.links && size == status.size
+    /// True when only a reading of the content can tell that it differs: nothing else that a restore brings back does.
+    func mayBeRestored(as planned: PlannedEntry) -> Bool {
+        guard planned.reading == .compareContent, let status = try? FileStatus(of: planned.path) else { return false }
+        return mode == status.mode && uid == status.uid && gid == status.gid && links == status.links && size == status.size
             && modified == status.modified
     }
 }

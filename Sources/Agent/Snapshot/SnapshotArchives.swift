@@ -29,8 +29,8 @@ final class SnapshotArchives {
     private var asksCatalog: Bool
     /// Digests that are held before the catalog is asked instead: about 16 MB of them.
     private static let addedLimit = 250_000
-    private(set) var published: [PublishedArchive] = []
-    /// Bytes of archives, without the one being written.
+    /// Numbers and bytes of the `data` archives that are finished.
+    private var published: [UInt64] = []
     private var bytesPublished: UInt64 = 0
 
     /// What one frame holds before it is compressed.
@@ -91,7 +91,7 @@ final class SnapshotArchives {
         if manifest.count > 0 { try flushManifest() }
         let writer = try currentWriter()
         try writer.settle()
-        let snapshot = record(manifestHasher.finish(), bytesPublished + writer.sizeEstimate, published.map(\.stored.name.number))
+        let snapshot = record(manifestHasher.finish(), bytesPublished + writer.sizeEstimate, published)
         let commit = try writer.finish(
             kind: kind, time: time, snapshot: snapshot, recordHead: try session.recordHead(), highestSnapshot: highestSnapshot)
         self.writer = nil
@@ -110,8 +110,7 @@ final class SnapshotArchives {
         let writer = try currentWriter()
         let (bytes, chunks) = payload.take()
         try writer.appendData(payload: bytes, chunks: chunks, level: level)
-        let isFull = writer.sizeEstimate >= session.configuration.archiveSize
-            || writer.chunkCount >= ArchiveWriter.maximumChunks * 9 / 10
+        let isFull = writer.sizeEstimate >= session.configuration.archiveSize || writer.chunkCount >= ArchiveWriter.manyChunks
         if isFull { try finishDataArchive() }
     }
 
@@ -123,7 +122,7 @@ final class SnapshotArchives {
         try session.catalog.record(archive: archive.stored, contents: archive.contents)
         session.markReadBack(archive, lane)
         session.remember { $0.highestArchive = max($0.highestArchive, archive.stored.name.number) }
-        published.append(archive)
+        published.append(archive.stored.name.number)
         bytesPublished += archive.stored.size
         // The catalog knows them now.
         if !isStandalone, asksCatalog || added.count > SnapshotArchives.addedLimit {

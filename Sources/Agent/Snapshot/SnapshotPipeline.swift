@@ -104,7 +104,7 @@ package struct SnapshotPipeline {
             guard let status = try? FileStatus(of: path), status.kind == .file else { continue }
             plan.upserts.append(PlannedEntry(path: path, status: status, reading: .content))
         }
-        plan.upserts.sort { $0.path < $1.path }
+        plan.upserts.arrange()
         return Set(lost)
     }
 
@@ -124,8 +124,8 @@ package struct SnapshotPipeline {
             $0.expectedSnapshot = commit.contents.snapshot?.number ?? $0.expectedSnapshot
             if commit.stored.name.kind == .full { $0.mustBeFull = false }
         }
-        let records = changes.records.makeIterator()
-        try session.catalog.record(snapshot: commit.stored, contents: commit.contents, mode: .changes) { records.next() }
+        var records = changes.records()
+        try session.catalog.record(snapshot: commit.stored, contents: commit.contents, mode: .changes) { try records.next() }
         session.markReadBack(commit, lane)
     }
 }
@@ -140,61 +140,63 @@ extension SnapshotPipeline {
         let catalog = session.catalog
         let isFirst = try catalog.newest() == nil
         let reader = FileReader(state: catalog, sources: session.configuration.sources)
-        var entries = [Entry?](repeating: nil, count: plan.upserts.count)
+        var changes = SnapshotChanges(plan)
         var refreshed: [Entry] = []
-        var done = SnapshotProgress(filesTotal: UInt64(plan.upserts.count), bytesTotal: plan.bytesToRead)
-        for index in plan.readingOrder {
+        var done = SnapshotProgress(filesTotal: UInt64(plan.upserts.count), bytesTotal: plan.upserts.bytesToRead)
+        for index in plan.upserts.readingOrder {
             if isCancelled() { throw AgentError.interrupted }
             let planned = plan.upserts[index]
             do {
-                let reading = try reader.read(planned) { bytes, digest, offset in
-                    let isWhole = offset == 0 && UInt64(bytes.count) == planned.status.size
-                    try archives.store(bytes, digest, path: planned.path, chunkOffset: isWhole ? nil : offset, status: planned.status)
+                let reading = try reader.read(planned) { bytes, digest, offset, status in
+                    let isWhole = offset == 0 && UInt64(bytes.count) == status.size
+                    try archives.store(bytes, digest, path: planned.path, chunkOffset: isWhole ? nil : offset, status: status)
                 }
                 let isSame = try reading.isUnchanged || !isFirst && catalog.liveEntry(planned.path).map(reading.entry.isSameState) ?? false
                 if isSame, !outcome.healed.contains(planned.path) {
                     // Looked different and is not: only what tells the next scan so is kept.
                     refreshed.append(reading.entry)
+                    if refreshed.count == SnapshotPipeline.refreshedAtOnce {
+                        try catalog.refresh(refreshed)
+                        refreshed.removeAll(keepingCapacity: true)
+                    }
                 } else {
-                    entries[index] = reading.entry
+                    changes.take(reading.entry, at: index)
                 }
                 if reading.entry.marks.contains(.changedWhileRead) { outcome.unsettled.append(planned.path) }
             } catch let problem as ScanProblem {
                 if !problem.isVanished { outcome.problems.append(PathProblem(problem)) }
             }
             done.filesDone += 1
-            done.bytesDone += planned.bytesToRead
+            done.bytesDone += plan.upserts.bytesToRead(at: index)
             progress(done)
         }
         outcome.problems += reader.takeProblems().map(PathProblem.init)
         if !refreshed.isEmpty { try catalog.refresh(refreshed) }
-        return SnapshotChanges(upserts: entries.compactMap { $0 }, deletions: plan.deletions)
+        return changes
     }
-}
 
-extension PlannedEntry {
-    var bytesToRead: UInt64 { status.kind == .file && reading != .metadataOnly ? status.size : 0 }
-
-    /// Files of one type stand together: the part of the name behind the last dot.
-    fileprivate var type: ArraySlice<UInt8> {
-        let name = path.name
-        guard let dot = name.lastIndex(of: UInt8(ascii: ".")), dot > name.startIndex else { return [] }
-        return name[dot...].dropFirst()
-    }
+    private static let refreshedAtOnce = 10_000
 }
 
 extension SnapshotPlan {
-    var bytesToRead: UInt64 { upserts.reduce(0) { $0 &+ $1.bytesToRead } }
-
     /// Few enough that the deep lane costs no time that anyone would notice.
-    fileprivate var isSmall: Bool { upserts.count < 2000 && bytesToRead < 4 << 20 }
+    fileprivate var isSmall: Bool { upserts.count < 2000 && upserts.bytesToRead < 4 << 20 }
+}
 
+extension PlannedEntries {
     /// Grouping by type is worth more than the codec (architecture, decision 7). Within a type, the order of the tree.
     fileprivate var readingOrder: [Int] {
-        let types = upserts.map(\.type)
-        return upserts.indices.sorted { left, right in
-            types[left].lexicographicallyPrecedes(types[right]) || !types[right].lexicographicallyPrecedes(types[left]) && left < right
-        }
+        let types = indices.map(type)
+        return indices.sorted { (types[$0], $0) < (types[$1], $1) }
+    }
+
+    /// The first bytes of the part of the name behind the last dot.
+    private func type(at index: Int) -> UInt64 {
+        let name = name(at: index)
+        guard let dot = name.lastIndex(of: UInt8(ascii: ".")), dot > name.startIndex else { return 0 }
+        var type: UInt64 = 0
+        for place in 1...8 { type = type << 8 | (dot + place < name.endIndex ? UInt64(name[dot + place]) : 0) }
+        return type
     }
 }
 
@@ -213,7 +215,8 @@ extension SnapshotPipeline {
     ) throws -> SnapshotRecord.Statistics {
         var statistics = SnapshotRecord.Statistics(
             entries: parent?.record.statistics.entries ?? 0, bytesSource: parent?.record.statistics.bytesSource ?? 0, entriesChanged: UInt64(changes.count))
-        for record in changes.records {
+        var records = changes.records()
+        while let record = try records.next() {
             let previous = try session.catalog.liveEntry(record.path)
             if let previous { statistics.remove(previous) }
             switch record {
@@ -232,8 +235,8 @@ extension SnapshotPipeline {
         _ changes: SnapshotChanges, _ parent: SnapshotRow?, _ archives: SnapshotArchives
     ) throws -> SnapshotRecord.Statistics {
         var statistics = SnapshotRecord.Statistics(entriesChanged: UInt64(changes.count))
-        let pending = changes.records.makeIterator()
-        var next = pending.next()
+        var pending = changes.records()
+        var next = try pending.next()
         func write(_ entry: Entry) throws {
             statistics.add(entry)
             try archives.add(upsert: entry, previous: nil)
@@ -241,7 +244,7 @@ extension SnapshotPipeline {
         func writePending(upTo path: Path?) throws {
             while let record = next, path.map({ record.path < $0 }) ?? true {
                 if case .upsert(let entry) = record { try write(entry) }
-                next = pending.next()
+                next = try pending.next()
             }
         }
         if let parent {
@@ -249,7 +252,7 @@ extension SnapshotPipeline {
                 try writePending(upTo: entry.path)
                 if let record = next, record.path == entry.path {
                     if case .upsert(let changed) = record { try write(changed) }
-                    next = pending.next()
+                    next = try pending.next()
                 } else {
                     try write(entry)
                 }
@@ -257,34 +260,6 @@ extension SnapshotPipeline {
         }
         try writePending(upTo: nil)
         return statistics
-    }
-}
-
-/// What a snapshot changes, both in tree order.
-struct SnapshotChanges {
-    var upserts: [Entry]
-    var deletions: [Path]
-
-    var isEmpty: Bool { upserts.isEmpty && deletions.isEmpty }
-    var count: Int { upserts.count + deletions.count }
-
-    /// All of them in tree order.
-    var records: AnySequence<ManifestRecord> {
-        AnySequence { () -> AnyIterator<ManifestRecord> in
-            var upserts = upserts.makeIterator()
-            var deletions = deletions.makeIterator()
-            var upsert = upserts.next()
-            var deletion = deletions.next()
-            return AnyIterator {
-                if let entry = upsert, deletion.map({ entry.path < $0 }) ?? true {
-                    upsert = upserts.next()
-                    return .upsert(entry)
-                }
-                guard let path = deletion else { return nil }
-                deletion = deletions.next()
-                return .deletion(path)
-            }
-        }
     }
 }
 
