@@ -50,6 +50,8 @@ int clinux_statx(int directory, const char *path, int flags, struct clinux_statu
     status->special_minor = x.stx_rdev_minor;
     // stx_mnt_id follows stx_dev_minor since Linux 5.8; older headers do not name it.
     status->mount = *(const uint64_t *)((const char *)&x + 0x90);
+    const int known = (x.stx_attributes_mask & STATX_ATTR_NODUMP) != 0;
+    status->nodump = known ? (x.stx_attributes & STATX_ATTR_NODUMP) != 0 : -1;
     return 0;
 }
 

@@ -47,6 +47,8 @@ public struct FileStatus: Hashable, Sendable {
     public var special: DeviceNumber
     /// The id of the mount that it was found through; 0 when the kernel does not tell.
     public var mount: UInt64
+    /// Whether it has chattr(1)'s flag `d`; nil when the file system does not tell here.
+    public var isNoDump: Bool?
 
     /// The status of `name` in `directory`, never of what a symlink points to. Source: statx(2).
     public init(of name: UnsafePointer<CChar>, in directory: borrowing Descriptor) throws(Errno) {
@@ -84,5 +86,6 @@ public struct FileStatus: Hashable, Sendable {
         links = raw.links
         special = DeviceNumber(major: raw.special_major, minor: raw.special_minor)
         mount = raw.mount
+        isNoDump = raw.nodump < 0 ? nil : raw.nodump > 0
     }
 }

@@ -54,7 +54,7 @@ extension DirectoryComparison {
         var reading: PlannedEntry.Reading? = status.kind == .file ? .content : .metadataOnly
         if let known { reading = known.status.reading(status, context.rereading) }
         guard let reading else { return count(status) }
-        if status.kind == .file, context.rules.settings.defaults, isNoDump(terminated, place) {
+        if status.kind == .file, context.rules.settings.defaults, status.isNoDump ?? isNoDump(terminated, place) {
             plan.counts.noDump += 1
             if let known { try delete(known) }
             return

@@ -52,6 +52,8 @@ struct clinux_status {
     uint32_t special_major;
     uint32_t special_minor;
     uint64_t mount;
+    /// Flag `d` of chattr(1): 0 no, 1 yes, -1 when the file system does not tell.
+    int32_t nodump;
 };
 int clinux_statx(int directory, const char *_Nonnull path, int flags, struct clinux_status *_Nonnull status);
 
