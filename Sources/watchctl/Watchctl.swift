@@ -31,6 +31,7 @@ struct Watchctl: ParsableCommand {
         // A reader that went away is an error of writing, which ends a command quietly.
         Signals.ignoreBrokenPipes()
         Interruption.handleSignals()
+        HeapMemory.share()
         ProcessIdentity.exit(run(ArgumentText.ofThisProcess()))
     }
 

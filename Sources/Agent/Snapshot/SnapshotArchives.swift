@@ -10,7 +10,8 @@ internal import Encrypting
 internal import Kernel
 internal import Storing
 
-final class SnapshotArchives {
+/// Used by one thread at a time: those that read files take turns.
+final class SnapshotArchives: @unchecked Sendable {  // Readers hold the lock of SnapshotReading, and are waited for.
     private let session: Session
     private let pool: SealingPool
     private let level: CompressionLevel
@@ -129,6 +130,8 @@ final class SnapshotArchives {
             asksCatalog = true
             added.removeAll(keepingCapacity: true)
         }
+        // Writing and checking the contents took more than all else for a while.
+        HeapMemory.giveBack()
     }
 
     private func flushManifest() throws {

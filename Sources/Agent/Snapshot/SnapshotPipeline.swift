@@ -54,7 +54,11 @@ package struct SnapshotPipeline {
             session: session, time: started.milliseconds, isSmall: plan.isSmall, isStandalone: order.standalone)
         defer { archives.close() }
         try checkRoom()
-        let changes = try read(plan, started, archives, order, &outcome)
+        let reading = try SnapshotReading(plan, into: archives, session: session, healed: outcome.healed, isCancelled: isCancelled)
+            .run(progress: progress)
+        outcome.problems += reading.problems
+        outcome.unsettled = reading.unsettled
+        let changes = reading.changes
         if changes.isEmpty, !isFull { return outcome }
 
         try archives.endData()
@@ -130,80 +134,9 @@ package struct SnapshotPipeline {
     }
 }
 
-// MARK: Reading
-
-extension SnapshotPipeline {
-    /// Reads what the plan says, types next to each other, and stores the chunks that are new.
-    private func read(
-        _ plan: SnapshotPlan, _ started: Timestamp, _ archives: SnapshotArchives, _ order: SnapshotOrder, _ outcome: inout SnapshotOutcome
-    ) throws -> SnapshotChanges {
-        let catalog = session.catalog
-        let isFirst = try catalog.newest() == nil
-        let reader = FileReader(state: catalog, sources: session.configuration.sources)
-        var changes = SnapshotChanges(plan)
-        var refreshed: [Entry] = []
-        var done = SnapshotProgress(filesTotal: UInt64(plan.upserts.count), bytesTotal: plan.upserts.bytesToRead)
-        for index in plan.upserts.readingOrder {
-            if isCancelled() { throw AgentError.interrupted }
-            let planned = plan.upserts[index]
-            do {
-                let reading = try reader.read(planned) { bytes, digest, offset, status in
-                    let isWhole = offset == 0 && UInt64(bytes.count) == status.size
-                    try archives.store(bytes, digest, path: planned.path, chunkOffset: isWhole ? nil : offset, status: status)
-                }
-                let isSame = try reading.isUnchanged || !isFirst && catalog.liveEntry(planned.path).map(reading.entry.isSameState) ?? false
-                if isSame, !outcome.healed.contains(planned.path) {
-                    // Looked different and is not: only what tells the next scan so is kept.
-                    refreshed.append(reading.entry)
-                    if refreshed.count == SnapshotPipeline.refreshedAtOnce {
-                        try catalog.refresh(refreshed)
-                        refreshed.removeAll(keepingCapacity: true)
-                    }
-                } else {
-                    changes.take(reading.entry, at: index)
-                }
-                if reading.entry.marks.contains(.changedWhileRead) { outcome.unsettled.append(planned.path) }
-            } catch let problem as ScanProblem {
-                if !problem.isVanished { outcome.problems.append(PathProblem(problem)) }
-            }
-            done.filesDone += 1
-            done.bytesDone += plan.upserts.bytesToRead(at: index)
-            progress(done)
-        }
-        outcome.problems += reader.takeProblems().map(PathProblem.init)
-        if !refreshed.isEmpty { try catalog.refresh(refreshed) }
-        return changes
-    }
-
-    private static let refreshedAtOnce = 10_000
-}
-
 extension SnapshotPlan {
     /// Few enough that the deep lane costs no time that anyone would notice.
     fileprivate var isSmall: Bool { upserts.count < 2000 && upserts.bytesToRead < 4 << 20 }
-}
-
-extension PlannedEntries {
-    /// Grouping by type is worth more than the codec (architecture, decision 7). Within a type, the order of the tree.
-    fileprivate var readingOrder: [Int] {
-        let types = indices.map(type)
-        return indices.sorted { (types[$0], $0) < (types[$1], $1) }
-    }
-
-    /// The first bytes of the part of the name behind the last dot.
-    private func type(at index: Int) -> UInt64 {
-        let name = name(at: index)
-        guard let dot = name.lastIndex(of: UInt8(ascii: ".")), dot > name.startIndex else { return 0 }
-        var type: UInt64 = 0
-        for place in 1...8 { type = type << 8 | (dot + place < name.endIndex ? UInt64(name[dot + place]) : 0) }
-        return type
-    }
-}
-
-extension PathProblem {
-    init(_ problem: ScanProblem) {
-        self.init(path: "\(problem.path)", reason: "cannot be \(problem.step.rawValue): \(problem.errno)")
-    }
 }
 
 // MARK: Manifests
@@ -272,22 +205,5 @@ extension SnapshotRecord.Statistics {
     fileprivate mutating func remove(_ entry: Entry) {
         entries = entries == 0 ? 0 : entries - 1
         if entry.kind == .file { bytesSource -= min(bytesSource, entry.size) }
-    }
-}
-
-extension Entry {
-    /// True when a restore of both gives the same. The change time and the marks are not restored; device numbers
-    /// change at every boot.
-    fileprivate func isSameState(as other: Entry) -> Bool {
-        var comparable = self
-        comparable.changed = other.changed
-        comparable.marks = other.marks
-        comparable.device = other.device
-        if kind == .directory {
-            // The number of subdirectories and the size of the list of names are no state of their own.
-            comparable.size = other.size
-            comparable.links = other.links
-        }
-        return comparable == other
     }
 }
