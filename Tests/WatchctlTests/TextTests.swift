@@ -50,12 +50,12 @@ struct TextTests {
     }
 
     @Test func snapshotTable() {
-        let lines = SnapshotsText.lines(
+        let lines = SnapshotsText.table(
             [
                 SnapshotListing(
                     number: 7, kind: "full", time: present.iso8601, archives: 1, entries: 174_140, entriesChanged: 174_140,
                     bytesSource: 0, bytesAdded: 2048, tags: ["before\u{1B}move"], pinned: true)
-            ], now: present)
+            ], now: present).lines
         #expect(lines[0].split(separator: " ") == ["NUMBER", "KIND", "TIME", "ENTRIES", "CHANGED", "ADDED", "REMARKS"])
         #expect(lines[1].contains(present.localText))
         #expect(lines[1].hasSuffix("174,140  174,140  2 KiB  pinned, before\\x1bmove"))

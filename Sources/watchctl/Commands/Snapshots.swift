@@ -26,14 +26,14 @@ extension Watchctl {
         func run() throws {
             let (since, until) = (try since.map(MomentText.parse), try until.map(MomentText.parse))
             let listings = try common.commands().snapshots(since: since, until: until)
-            if json.isOn { return try TextStream.output.json(listings) }
-            for line in SnapshotsText.lines(listings, now: .now()) { TextStream.output.line(line) }
+            if json.isOn { return TextStream.output.write(try SnapshotListing.json(listings) + [UInt8(ascii: "\n")]) }
+            TextStream.output.write(SnapshotsText.table(listings, now: .now()).bytes)
         }
     }
 }
 
 enum SnapshotsText {
-    static func lines(_ listings: [SnapshotListing], now: Timestamp) -> [String] {
+    static func table(_ listings: [SnapshotListing], now: Timestamp) -> TextTable {
         var table = TextTable([
             ("NUMBER", .right), ("KIND", .left), ("TIME", .left), ("ENTRIES", .right), ("CHANGED", .right), ("ADDED", .right),
             ("REMARKS", .left),
@@ -46,6 +46,6 @@ enum SnapshotsText {
                 remarks.joined(separator: ", "),
             ])
         }
-        return table.lines
+        return table
     }
 }
