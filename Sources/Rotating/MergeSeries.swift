@@ -84,7 +84,8 @@ package final class MergeSeries {
                     UnsafeRawBufferPointer(rebasing: bytes[start..<end]), contentOffset: content - start, digest: chunk.digest,
                     length: chunk.length)
             }
-            if gathered.count >= settings.gathering { try flushGathered() }
+            // Two compressors with frames of half the size take half the memory, and somebody works meanwhile.
+            if gathered.count >= (isQuick ? settings.gathering / 2 : settings.gathering) { try flushGathered() }
         }
     }
 
@@ -101,6 +102,8 @@ package final class MergeSeries {
     func endData() throws {
         try flushGathered()
         if payload.count > 0 { try flush() }
+        gathered = GatheredEntries()
+        HeapMemory.giveBack()
     }
 
     /// Ends a series without a commit.
