@@ -18,7 +18,7 @@ START_LIMIT, ANSWER_LIMIT = 3600, 600                  # seconds
 
 CONFIGURATION = """
 [schedule]
-quiet = "1h"
+quiet = "{quiet}"
 deadline = "24h"
 minimum_gap = "0s"
 reconcile_every = "30d"
@@ -66,7 +66,7 @@ class LocalConnection(http.client.HTTPConnection):
 class Installation:
     """Auto-Backup in a home directory of its own below `directory`."""
 
-    def __init__(self, directory, binaries):
+    def __init__(self, directory, binaries, environment=()):
         self.directory = directory
         self.home = os.path.join(directory, "home")
         self.source = os.path.join(self.home, "source")
@@ -81,15 +81,15 @@ class Installation:
         os.makedirs(self.source)
         self.environment = {name: value for name, value in os.environ.items()
                             if not name.startswith(("XDG_", "AUTO_BACKUP_")) and name not in ("NOTIFY_SOCKET", "INVOCATION_ID")}
-        self.environment.update(HOME=self.home, LC_ALL="C.UTF-8", TZ="UTC", NO_COLOR="1")
+        self.environment.update(HOME=self.home, LC_ALL="C.UTF-8", TZ="UTC", NO_COLOR="1", **dict(environment))
         self.launcher = Launcher(self.environment, directory)
 
-    def configure(self, last=0, within="0s"):
-        """Sets which snapshots are kept; sources and repository stay."""
+    def configure(self, last=0, within="0s", quiet="1h"):
+        """Sets which snapshots are kept, and how long a file must rest; sources and repository stay."""
         with open(self.configuration) as file:
             head = file.read().split("\n[")[0]
         with open(self.configuration, "w") as file:
-            file.write(head + "\n" + CONFIGURATION.format(last=last, within=within))
+            file.write(head + "\n" + CONFIGURATION.format(last=last, within=within, quiet=quiet))
         self.run("config", "check")
 
     def run(self, *arguments, expect=(DONE,), into=None):
