@@ -116,7 +116,7 @@ extension DirectoryComparison {
     // MARK: Small questions
 
     private func isExcluded(isDirectory: Bool, _ place: borrowing Place) -> Bool {
-        if place.leavesOutContent, !path[directoryCount...].elementsEqual(ExcludeRules.cacheTagName) { return true }
+        if place.contentRule != nil, !path[directoryCount...].elementsEqual(ExcludeRules.cacheTagName) { return true }
         if place.scope.isEmpty { return false }
         return path.withUnsafeBufferPointer {
             place.scope.excludes($0, nameStart: directoryCount, isDirectory: isDirectory)

@@ -40,7 +40,7 @@ final class DirectoryComparison {
         let descriptor: Descriptor
         var scope: ExcludeScope
         /// A cache or marked not to be dumped: everything in it but a CACHEDIR.TAG is left out.
-        var leavesOutContent = false
+        var contentRule: RuleOrigin?
     }
 
     // MARK: Whole directories
@@ -121,7 +121,7 @@ final class DirectoryComparison {
     // MARK: Opening
 
     /// Nil when it cannot be opened: then what is known of its content stays.
-    private func open(_ task: DirectoryTask) -> Place? {
+    func open(_ task: DirectoryTask) -> Place? {
         path = task.path.bytes
         if !path.isEmpty { path.append(slash) }
         directoryCount = path.count
@@ -142,14 +142,16 @@ final class DirectoryComparison {
         }
     }
 
-    private func readRules(_ place: inout Place, isPresent: ([UInt8]) -> Bool) {
+    func readRules(_ place: inout Place, isPresent: ([UInt8]) -> Bool) {
         if context.rules.settings.defaults, !place.task.isSource {
             let tag = ExcludeRules.cacheTagName
             if isPresent(tag), let bytes = contents(tag, place, limit: ExcludeRules.cacheTagSignature.count) {
-                place.leavesOutContent = bytes == ExcludeRules.cacheTagSignature
+                let path = place.task.path
+                if bytes == ExcludeRules.cacheTagSignature { place.contentRule = RuleOrigin(text: path.bytes, place: .cacheDirectory(path)) }
             }
             if place.descriptor.inodeFlags() & noDumpFlag != 0 {
-                place.leavesOutContent = true
+                let path = place.task.path
+                place.contentRule = RuleOrigin(text: path.bytes, place: .noDump(path))
                 plan.counts.noDump += 1
             }
         }
@@ -161,11 +163,7 @@ final class DirectoryComparison {
 
     private func contents(_ name: [UInt8], _ place: borrowing Place, limit: Int) -> [UInt8]? {
         do throws(Errno) {
-            let terminated = name[...].terminated
-            // Only a file is opened: opening a FIFO or a device can have effects.
-            guard try FileStatus(of: terminated, in: place.descriptor).kind == .file else { return nil }
-            let file = try Descriptor.open(terminated, in: place.descriptor, [.read, .noFollow, .nonBlocking])
-            return try file.bytes(at: 0, count: min(limit, Int(clamping: try file.status().size)))
+            return try ExcludeRules.contents(of: name[...].terminated, in: place.descriptor, limit: limit)
         } catch {
             let problem = ScanProblem(path: place.task.path.appending(name), errno: error, step: .ignoreFile)
             if !problem.isVanished { plan.problems.append(problem) }

@@ -48,7 +48,7 @@ final class ExcludePattern: Sendable {
         return .path(prefix: Array(prefix), rest: rest.isEmpty ? nil : GlobPattern(rest))
     }
 
-    private static func isSpecial(_ byte: UInt8) -> Bool {
+    static func isSpecial(_ byte: UInt8) -> Bool {
         byte == UInt8(ascii: "*") || byte == UInt8(ascii: "?") || byte == UInt8(ascii: "[") || byte == UInt8(ascii: "\\")
     }
 

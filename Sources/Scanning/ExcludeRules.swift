@@ -42,11 +42,15 @@ package struct RuleOrigin: Hashable, Sendable {
         case ignoreFile(Path, line: Int)
         /// The directory that holds a CACHEDIR.TAG.
         case cacheDirectory(Path)
+        /// What chattr(1) marked `d`: a file, or the directory whose content is left out.
+        case noDump(Path)
+        /// `ExcludeSettings.largerThan`.
+        case size
         /// The repository, the state or the runtime directory.
         case own
     }
 
-    /// The rule as it was written; of `own` and `cacheDirectory`, the path.
+    /// The rule as it was written; of `own`, `cacheDirectory` and `noDump` the path, of `size` the limit in bytes.
     package var text: [UInt8]
     package var place: Place
 
@@ -125,14 +129,10 @@ package struct ExcludeRules: Sendable {
         let components = path.suffix(below: source).split(separator: slash)
         var verdict = Verdict(isExcluded: false)
         for (index, name) in components.enumerated() {
-            let isTagged = index > 0 && isCacheDirectory(directory, contents)
-            if isTagged, !name.elementsEqual(ExcludeRules.cacheTagName) {
+            if index > 0, isCacheDirectory(directory, contents), !name.elementsEqual(ExcludeRules.cacheTagName) {
                 return Verdict(isExcluded: true, rule: RuleOrigin(text: directory.bytes, place: .cacheDirectory(directory)))
             }
-            for fileName in ignoreFileNames {
-                let file = directory.appending(fileName)
-                if let bytes = contents(file) { scope.add(ignoreFile: file, contents: bytes) }
-            }
+            addIgnoreFiles(of: directory, to: &scope, contents)
             let child = directory.appending(name)
             let isDirectory = index + 1 < components.count || kind == .directory
             verdict = scope.verdict(for: child, isDirectory: isDirectory)
@@ -143,6 +143,14 @@ package struct ExcludeRules: Sendable {
         return verdict
     }
 
+    /// Adds the ignore files that stand in `directory`.
+    func addIgnoreFiles(of directory: Path, to scope: inout ExcludeScope, _ contents: (Path) -> [UInt8]?) {
+        for name in ignoreFileNames {
+            let file = directory.appending(name)
+            if let bytes = contents(file) { scope.add(ignoreFile: file, contents: bytes) }
+        }
+    }
+
     /// The pattern `/<source>/rest` as `/rest`, with its negation; nil when it does not begin so.
     private static func suffix(of pattern: ExcludePattern, below source: Path) -> [UInt8]? {
         let body = pattern.isNegated ? pattern.text.dropFirst() : pattern.text[...]
@@ -151,13 +159,27 @@ package struct ExcludeRules: Sendable {
         return (pattern.isNegated ? [UInt8(ascii: "!")] : []) + body.dropFirst(beginning.count - 1)
     }
 
-    // MARK: CACHEDIR.TAG
+    // MARK: Files with rules
+
+    /// The beginning of an ignore file or a CACHEDIR.TAG; nil for what is no file.
+    static func contents(of name: [CChar], in directory: borrowing Descriptor, limit: Int) throws(Errno) -> [UInt8]? {
+        // Only a file is opened: opening a FIFO or a device can have effects.
+        guard try FileStatus(of: name, in: directory).kind == .file else { return nil }
+        let file = try Descriptor.open(name, in: directory, [.read, .noFollow, .nonBlocking])
+        return try file.bytes(at: 0, count: min(limit, Int(clamping: try file.status().size)))
+    }
+
+    /// The same of a path as it stands now; nil when it cannot be read.
+    package static func contents(of path: Path) -> [UInt8]? {
+        guard let directory = try? Descriptor.ofParent(of: path) else { return nil }
+        return (try? contents(of: path.name.terminated, in: directory, limit: ignoreFileLimit)) ?? nil
+    }
 
     static let cacheTagName = Array("CACHEDIR.TAG".utf8)
     /// Source: "Cache Directory Tagging Specification", bford.info/cachedir.
     static let cacheTagSignature = Array("Signature: 8a477f597d28d172789f06886806bc55".utf8)
 
-    private func isCacheDirectory(_ directory: Path, _ contents: (Path) -> [UInt8]?) -> Bool {
+    func isCacheDirectory(_ directory: Path, _ contents: (Path) -> [UInt8]?) -> Bool {
         guard settings.defaults, let tag = contents(directory.appending(ExcludeRules.cacheTagName)) else { return false }
         return tag.starts(with: ExcludeRules.cacheTagSignature)
     }

@@ -29,6 +29,13 @@ struct GlobPattern: Sendable {
         sets = compiler.sets
     }
 
+    /// False for one that is malformed, and so matches nothing.
+    var canMatch: Bool {
+        !tokens.contains {
+            if case .never = $0 { true } else { false }
+        }
+    }
+
     /// True when all of `text` matches.
     ///
     /// Only the latest star and the latest run across slashes are tried again: what stands before a run is best matched

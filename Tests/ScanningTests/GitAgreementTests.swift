@@ -12,10 +12,11 @@ struct GitAgreementTests {
     func patternsOfTheConfigurationMatchAsGitDoes(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
         let tree = try TemporaryTree()
-        let forms = try Self.makeRepository(in: tree, sets: 250, nested: 0, &random)
+        let forms = try Self.makeRepository(in: tree, sets: 400, nested: 0, &random)
         let answers = try Self.askGit(tree, forms)
         var excluded = 0
         var known: [Path: ExcludeRules] = [:]
+        var deciding: [[UInt8]] = []
         for answer in answers {
             let top = Path(unchecked: Array(answer.path.prefix { $0 != slash }))
             let source = tree.root.appending(top.bytes)
@@ -30,9 +31,16 @@ struct GitAgreementTests {
             if answer.line > 0, case .pattern(let index)? = verdict.rule?.place { #expect(index + 1 == answer.line) }
             #expect((answer.line > 0) == (verdict.rule != nil), "seed \(seed): \(printable(answer.path)) with \(lines)")
             if answer.isExcluded { excluded += 1 }
+            if answer.line > 0 { deciding.append(answer.rule) }
         }
+        // Each form of a pattern decided often enough to mean something.
+        let text = deciding.map { String(decoding: $0, as: UTF8.self) }
+        for form in ["!", "**", "*", "?", "[", "[[:", "\\", "/", " "] { #expect(text.filter { $0.contains(form) }.count >= 10, "\(form)") }
+        #expect(text.filter { $0.hasSuffix("/") }.count >= 50)
+        #expect(text.filter { $0.hasSuffix("\\ ") }.count >= 1)
+        #expect(forms.ignoreFiles.values.reduce(0) { $0 + $1.count } > 1_000)
         // Both answers came often enough to mean something.
-        #expect(answers.count > 2_500)
+        #expect(answers.count > 4_000)
         #expect(excluded > 500 && excluded < answers.count - 500)
     }
 

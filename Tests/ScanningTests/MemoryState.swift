@@ -127,7 +127,7 @@ final class Fixture {
     func upserts(_ plan: SnapshotPlan) -> [String] { names(plan.upserts.map(\.path)) }
     func deletions(_ plan: SnapshotPlan) -> [String] { names(plan.deletions) }
 
-    func names(_ paths: [Path]) -> [String] {
-        paths.map { String(decoding: $0.suffix(below: tree.root), as: UTF8.self) }
-    }
+    func names(_ paths: [Path]) -> [String] { paths.map(relative) }
+
+    func relative(_ path: Path) -> String { String(decoding: path.suffix(below: tree.root), as: UTF8.self) }
 }
