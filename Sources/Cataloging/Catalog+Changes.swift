@@ -1,10 +1,27 @@
 // What differs between two snapshots, as the records of an incremental manifest.
-// In: two kept snapshots.  Out: ManifestRecords in tree order, each file with its complete chunk list.
+// In: two kept snapshots.  Out: in tree order ManifestRecords, each file with its complete chunk list, or differences without chunks.
 // Only directories that a snapshot in between touched are visited, so a consolidation costs what its snapshots changed.
 
 package import Archiving
 internal import GRDB
-internal import Kernel
+package import Kernel
+
+/// One path in two snapshots, without its content.
+package struct PathDifference: Hashable, Sendable {
+    package var path: Path
+    /// Nil in the snapshot that has no such path; never both.
+    package var old: Entry?
+    package var new: Entry?
+    /// True when the chunks and holes of both are the same.
+    package var isSameContent: Bool
+
+    package init(path: Path, old: Entry?, new: Entry?, isSameContent: Bool) {
+        self.path = path
+        self.old = old
+        self.new = new
+        self.isSameContent = isSameContent
+    }
+}
 
 extension Catalog {
     /// Calls `body` with what turns the state at `before` into the state at `snapshot`, in tree order.
@@ -19,31 +36,54 @@ extension Catalog {
         guard let before else {
             return try forEachEntry(below: .root, at: snapshot, includingContent: true) { try body(.upsert($0)) }
         }
+        try forEachChange(from: before, to: snapshot, includingContent: true, { path, _, new, reader in
+            try new.map { .upsert(try reader.entry(path, $0)) } ?? ManifestRecord.deletion(path)
+        }, body)
+    }
+
+    /// Calls `body` with every path whose entry differs between two snapshots, in tree order.
+    ///
+    /// - Throws: As `forEachChange`.
+    /// - Complexity: As `forEachChange`; chunks are not looked up.
+    package func forEachDifference(from before: UInt64, to snapshot: UInt64, _ body: (PathDifference) throws -> Void) throws {
+        try forEachChange(from: before, to: snapshot, includingContent: false, { path, old, new, reader in
+            PathDifference(
+                path: path, old: try old.map { try reader.entry(path, $0) }, new: try new.map { try reader.entry(path, $0) },
+                // Each chunk has one row, so equal content has equal codes.
+                isSameContent: old?.content == new?.content)
+        }, body)
+    }
+
+    /// What a path was and is, as something that does not depend on rows.
+    private typealias Making<Record> = (Path, _ old: Version?, _ new: Version?, EntryReader) throws -> Record
+
+    private func forEachChange<Record>(
+        from before: UInt64, to snapshot: UInt64, includingContent: Bool, _ make: Making<Record>, _ body: (Record) throws -> Void
+    ) throws {
         if before >= snapshot { throw CatalogError(.outOfOrder, "snapshot \(before) is not before snapshot \(snapshot)", path: path) }
         let tree = try read { try TouchedTree($0, after: Catalog.check(before, in: $0), upTo: Catalog.check(snapshot, in: $0)) }
-        var stack: [ChangedDirectory] = []
-        if tree.touchesRoot { for change in try changes(in: 0, at: .root, before, snapshot).records { try body(change) } }
-        stack.append(try open(Schema.rootDirectory, .root, tree, before, snapshot))
+        func open(_ directory: Int64, _ path: Path) throws -> ChangedDirectory<Record> {
+            var result = ChangedDirectory<Record>(path: path, children: tree.children[directory] ?? [])
+            if tree.touched.contains(directory) { result.add(try changes(in: directory, at: path, before, snapshot, includingContent, make)) }
+            return result
+        }
+        if tree.touchesRoot {
+            for change in try changes(in: 0, at: .root, before, snapshot, includingContent, make).records { try body(change) }
+        }
+        var stack = [try open(Schema.rootDirectory, .root)]
         while let last = stack.indices.last {
             switch stack[last].next() {
             case .record(let record): try body(record)
-            case .directory(let child, let name):
-                stack.append(try open(child, stack[last].path.appending(name), tree, before, snapshot))
+            case .directory(let child, let name): stack.append(try open(child, stack[last].path.appending(name)))
             case nil: stack.removeLast()
             }
         }
     }
 
-    private func open(
-        _ directory: Int64, _ path: Path, _ tree: TouchedTree, _ before: UInt64, _ snapshot: UInt64
-    ) throws -> ChangedDirectory {
-        var result = ChangedDirectory(path: path, children: tree.children[directory] ?? [])
-        if tree.touched.contains(directory) { result.add(try changes(in: directory, at: path, before, snapshot)) }
-        return result
-    }
-
     /// What differs in one directory, by name.
-    private func changes(in directory: Int64, at path: Path, _ before: UInt64, _ snapshot: UInt64) throws -> DirectoryChanges {
+    private func changes<Record>(
+        in directory: Int64, at path: Path, _ before: UInt64, _ snapshot: UInt64, _ includingContent: Bool, _ make: Making<Record>
+    ) throws -> DirectoryChanges<Record> {
         try read { db in
             let rows = try db.prepared(
                 """
@@ -57,30 +97,26 @@ extension Catalog {
             rows.bind(2, try Catalog.check(before, in: db))
             rows.bind(3, try Catalog.check(snapshot, in: db))
             defer { rows.reset() }
-            let reader = try EntryReader(db, owners, includingContent: true)
-            var result = DirectoryChanges()
+            let reader = try EntryReader(db, owners, includingContent: includingContent)
+            var result = DirectoryChanges<Record>()
+            func add(_ name: [UInt8], _ old: Version?, _ new: Version?) throws {
+                result.add(name, try make(directory == 0 ? .root : path.appending(name), old, new, reader))
+            }
             // At most two rows have one name: what it was, then what it is.
             var old: (name: [UInt8], version: Version)?
-            func close() {
-                if let old { result.add(old.name, .deletion(directory == 0 ? .root : path.appending(old.name))) }
-            }
             while try rows.step() {
                 let name = rows.array(0)
                 let version = Version(rows, at: TreeWalk.versionStart)
                 if let known = old, known.name == name {
                     old = nil
-                    if known.version == version { continue }
-                } else {
-                    close()
-                    old = nil
+                    if known.version != version { try add(name, known.version, version) }
+                    continue
                 }
-                if rows.bits(1) <= before {
-                    old = (name, version)
-                } else {
-                    result.add(name, .upsert(try reader.entry(directory == 0 ? .root : path.appending(name), version)))
-                }
+                if let gone = old { try add(gone.name, gone.version, nil) }
+                old = nil
+                if rows.bits(1) <= before { old = (name, version) } else { try add(name, nil, version) }
             }
-            close()
+            if let gone = old { try add(gone.name, gone.version, nil) }
             return result
         }
     }
@@ -119,26 +155,26 @@ private struct TouchedTree {
     }
 }
 
-private struct DirectoryChanges {
+private struct DirectoryChanges<Record> {
     private(set) var names: [[UInt8]] = []
-    private(set) var records: [ManifestRecord] = []
+    private(set) var records: [Record] = []
 
-    mutating func add(_ name: [UInt8], _ record: ManifestRecord) {
+    mutating func add(_ name: [UInt8], _ record: Record) {
         names.append(name)
         records.append(record)
     }
 }
 
 /// One directory on the way: its changes, and the directories below it that have some, side by side.
-private struct ChangedDirectory {
+private struct ChangedDirectory<Record> {
     enum Step {
-        case record(ManifestRecord)
+        case record(Record)
         case directory(Int64, name: [UInt8])
     }
 
     let path: Path
     private let children: [(name: [UInt8], directory: Int64)]
-    private var changes = DirectoryChanges()
+    private var changes = DirectoryChanges<Record>()
     private var childIndex = 0
     private var changeIndex = 0
 
@@ -147,7 +183,7 @@ private struct ChangedDirectory {
         self.children = children
     }
 
-    mutating func add(_ changes: DirectoryChanges) {
+    mutating func add(_ changes: DirectoryChanges<Record>) {
         self.changes = changes
     }
 

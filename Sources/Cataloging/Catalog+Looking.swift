@@ -30,15 +30,15 @@ package struct VersionRow: Hashable, Sendable {
 }
 
 extension Catalog {
-    /// The complete entry of `path`; nil when the snapshot has none, also for a directory above its sources.
+    /// The entry of `path`, by preset with its content; nil when the snapshot has none, also for a directory above its sources.
     ///
     /// - Throws: `.unknownSnapshot`.
-    package func entry(_ path: Path, at snapshot: UInt64) throws -> Entry? {
+    package func entry(_ path: Path, at snapshot: UInt64, includingContent: Bool = true) throws -> Entry? {
         try read { db in
             let number = try Catalog.check(snapshot, in: db)
             guard let place = try PathTable(db).place(of: path), let row = try Catalog.row(at: place, .snapshot(number), in: db)
             else { return nil }
-            return try EntryReader(db, owners, includingContent: true).entry(path, row)
+            return try EntryReader(db, owners, includingContent: includingContent).entry(path, row)
         }
     }
 
@@ -75,15 +75,22 @@ extension Catalog {
         }
     }
 
+    /// Whether an entry is wanted: its name, the path of its directory with a slash at its end (empty for the root directory), and
+    /// whether it is a directory itself.
+    package typealias Choice = (_ name: UnsafeRawBufferPointer, _ directory: [UInt8], _ isDirectory: Bool) throws -> Bool
+
     /// Calls `body` with the entry of `path`, if there is one, and with all entries below it, in tree order.
     ///
-    /// - Parameter body: Runs outside of any transaction: it may read and record, and take its time. Its errors end the walk.
+    /// - Parameters:
+    ///   - choice: Asked first, within a transaction, so that what is not wanted costs little.
+    ///   - body: Runs outside of any transaction: it may read and record, and take its time. Its errors end the walk.
     /// - Throws: `.unknownSnapshot`, also in the middle, when the snapshot is merged away meanwhile.
-    /// - Complexity: over 500,000 entries a second without content; memory O(depth).
+    /// - Complexity: over 500,000 entries a second without content, more where few are wanted; memory O(depth).
     package func forEachEntry(
-        below path: Path, at snapshot: UInt64, includingContent: Bool, _ body: (Entry) throws -> Void
+        below path: Path, at snapshot: UInt64, includingContent: Bool, where choice: Choice = { _, _, _ in true },
+        _ body: (Entry) throws -> Void
     ) throws {
-        if let entry = try entry(path, at: snapshot) { try body(entry) }
+        if let entry = try entry(path, at: snapshot, includingContent: includingContent), try isChosen(entry, choice) { try body(entry) }
         guard var walk = try startWalk(below: path, at: snapshot) else { return }
         var batch: [Entry] = []
         while !walk.isFinished {
@@ -92,11 +99,16 @@ extension Catalog {
                 _ = try Catalog.check(snapshot, in: db)
                 let reader = try EntryReader(db, owners, includingContent: includingContent)
                 try walk.advance(db, limit: 2048) { prefix, _, row in
+                    guard try choice(row.bytes(0), prefix, Version.isDirectory(row, at: TreeWalk.versionStart)) else { return }
                     batch.append(try reader.entry(Path(prefix, row.bytes(0)), row, at: TreeWalk.versionStart))
                 }
             }
             for entry in batch { try body(entry) }
         }
+    }
+
+    private func isChosen(_ entry: Entry, _ choice: Choice) throws -> Bool {
+        try entry.path.name.withUnsafeBytes { try choice($0, entry.path.parent?.prefix ?? [], entry.kind == .directory) }
     }
 
     /// Every state of `path` that a kept snapshot shows, the oldest first.
@@ -180,6 +192,9 @@ extension Catalog {
 }
 
 extension Path {
+    /// The beginning of all paths in this directory: its bytes and a slash; nothing for the root directory.
+    var prefix: [UInt8] { isRoot ? [] : bytes + [UInt8(ascii: "/")] }
+
     /// The path of a row: the directory's with a closing slash, and the name.
     init(_ prefix: [UInt8], _ name: UnsafeRawBufferPointer) {
         var bytes: [UInt8] = []

@@ -32,7 +32,7 @@ struct TreeWalk {
         self.state = state
         implicit = try ImplicitDirectories(db)
         frames = [Frame(directory: directory, outerCount: 0)]
-        prefix = path.isRoot ? [] : path.bytes + [UInt8(ascii: "/")]
+        prefix = path.prefix
     }
 
     var isFinished: Bool { frames.isEmpty }

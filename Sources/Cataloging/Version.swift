@@ -27,6 +27,11 @@ struct Version: Equatable {
 
     var isDirectory: Bool { kind == Int64(FileKind.directory.rawValue) }
 
+    /// Of a row whose columns begin at `start`, without reading the others.
+    static func isDirectory(_ row: PreparedStatement, at start: CInt) -> Bool {
+        row.integer(start + 1) == Int64(FileKind.directory.rawValue)
+    }
+
     static let columns = """
         directory, kind, mode, user_owner, group_owner, size, modified, modified_ns, changed, changed_ns, \
         device, inode, links, marks, content, extra

@@ -144,7 +144,48 @@ private final class History {
         }
         #expect(try catalog.catalog.liveDescendants(of: .root) == sorted(states[newest] ?? [:]).map(\.path).filter { !$0.isRoot })
         for path in Set(states.values.flatMap(\.keys)) { #expect(try catalog.catalog.history(of: path) == versions(of: path)) }
+        try checkFinding(catalog.catalog)
+        try checkDifferences(catalog.catalog)
         try catalog.catalog.checkIntegrity()
+    }
+
+    /// Names are chosen before their entries are made; of all snapshots together each path comes once.
+    private func checkFinding(_ catalog: Catalog) throws {
+        let wanted = names.randomElement(using: &random)!
+        let below = randomPath()
+        let choice: Catalog.Choice = { name, directory, isDirectory in
+            #expect(directory.isEmpty || directory.last == UInt8(ascii: "/"))
+            return name.elementsEqual(wanted) && !isDirectory
+        }
+        for (number, tree) in states {
+            var found: [Path] = []
+            try catalog.forEachEntry(below: below, at: number, includingContent: false, where: choice) { found.append($0.path) }
+            let expected = tree.values.filter { $0.path.isAtOrBelow(below) && $0.path.name.elementsEqual(wanted) && $0.kind != .directory }
+            #expect(found == expected.map(\.path).sorted())
+        }
+        var known: [Path] = []
+        try catalog.forEachKnownPath(below: below, where: { name, _, _ in name.elementsEqual(wanted) }) { path in
+            if try !catalog.datedHistory(of: path).isEmpty { known.append(path) }
+        }
+        let expected = Set(states.values.flatMap(\.keys)).filter { $0.isBelow(below) && $0.name.elementsEqual(wanted) }
+        #expect(known == expected.sorted())
+    }
+
+    private func checkDifferences(_ catalog: Catalog) throws {
+        let pair = [numbers.randomElement(using: &random)!, numbers.randomElement(using: &random)!].sorted()
+        guard pair[0] < pair[1], let old = states[pair[0]], let new = states[pair[1]] else { return }
+        var found: [PathDifference] = []
+        try catalog.forEachDifference(from: pair[0], to: pair[1]) { found.append($0) }
+        let expected = Set(old.keys).union(new.keys).sorted().filter { old[$0] != new[$0] }
+        #expect(found.map(\.path) == expected)
+        for difference in found {
+            var (before, after) = (old[difference.path], new[difference.path])
+            #expect(difference.isSameContent == (before.map(\.content) == after.map(\.content)))
+            before?.content = .empty
+            after?.content = .empty
+            #expect(difference.old == before)
+            #expect(difference.new == after)
+        }
     }
 
     /// A second catalog, from the records that the archives of the kept snapshots would hold.
