@@ -35,7 +35,9 @@ let modules: [Target] = [
         name: "Rotating",
         dependencies: ["Kernel", "Compressing", "Encrypting", "Archiving", "Storing", "Cataloging"]),
     .target(name: "Verifying", dependencies: ["Kernel", "Encrypting", "Archiving", "Storing", "Cataloging"]),
-    .target(name: "Restoring", dependencies: ["Kernel", "Compressing", "Encrypting", "Archiving", "Storing", "Cataloging"]),
+    .target(
+        name: "Restoring",
+        dependencies: ["Kernel", "Compressing", "Encrypting", "Archiving", "Storing", "Cataloging", "Scanning"]),
     .target(
         name: "Controlling",
         dependencies: ["Kernel", log, .product(name: "Hummingbird", package: "hummingbird")]),
@@ -54,7 +56,7 @@ let modules: [Target] = [
     .executableTarget(
         name: "watchctl",
         dependencies: [
-            "Kernel", "Archiving", "Cataloging", "Restoring", "Controlling", "Agent",
+            "Kernel", "Archiving", "Cataloging", "Scanning", "Restoring", "Controlling", "Agent",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ]),
 ]
@@ -74,12 +76,12 @@ let tests: [Target] = [
     .testTarget(name: "VerifyingTests", dependencies: ["Archiving", "Encrypting", "Storing", "Cataloging", "Verifying"]),
     .testTarget(
         name: "RestoringTests",
-        dependencies: ["Kernel", "Compressing", "Encrypting", "Archiving", "Storing", "Cataloging", "Restoring"]),
+        dependencies: ["Kernel", "Compressing", "Encrypting", "Archiving", "Storing", "Cataloging", "Scanning", "Restoring"]),
     .testTarget(name: "ControllingTests", dependencies: ["Kernel", "Controlling", log]),
     .testTarget(
         name: "WatchctlTests",
         dependencies: [
-            "Kernel", "Archiving", "Cataloging", "Restoring", "Controlling", "Agent", "watchctl", "watchd", log,
+            "Kernel", "Archiving", "Cataloging", "Scanning", "Restoring", "Controlling", "Agent", "watchctl", "watchd", log,
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ]),
     .testTarget(

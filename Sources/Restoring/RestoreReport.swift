@@ -35,6 +35,9 @@ package struct RestoreReport: Sendable {
 
     package init() {}
 
+    /// Nothing was found that could be restored.
+    package var isEmpty: Bool { isComplete && files == 0 && directories == 0 && others == 0 }
+
     package var isComplete: Bool { skipped.isEmpty && problems.isEmpty && cutShort == nil }
 }
 

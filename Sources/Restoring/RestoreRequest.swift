@@ -1,6 +1,7 @@
 // What is to be restored, to where, and what happens to what stands there.
 
 package import Kernel
+package import Scanning
 
 package struct RestoreRequest: Sendable {
     /// What happens where something stands already.
@@ -25,6 +26,19 @@ package struct RestoreRequest: Sendable {
         }
     }
 
+    /// Which of the paths below the selections are restored.
+    package struct Filter: Sendable {
+        /// What matches one of these, with all that is below it; none: everything.
+        package var include: [PathPattern]
+        /// But not what matches one of these, nor what is below it.
+        package var exclude: [PathPattern]
+
+        package init(include: [PathPattern] = [], exclude: [PathPattern] = []) {
+            self.include = include
+            self.exclude = exclude
+        }
+    }
+
     package var snapshot: UInt64
     /// None below another.
     package var selections: [Selection]
@@ -33,14 +47,17 @@ package struct RestoreRequest: Sendable {
     package var overwrite: Overwrite
     /// Says what would be done, and touches nothing.
     package var isDryRun: Bool
+    package var filter: Filter
 
     package init(
-        snapshot: UInt64, selections: [Selection], target: Path, overwrite: Overwrite = .never, isDryRun: Bool = false
+        snapshot: UInt64, selections: [Selection], target: Path, overwrite: Overwrite = .never, isDryRun: Bool = false,
+        filter: Filter = Filter()
     ) {
         self.snapshot = snapshot
         self.selections = selections
         self.target = target
         self.overwrite = overwrite
         self.isDryRun = isDryRun
+        self.filter = filter
     }
 }

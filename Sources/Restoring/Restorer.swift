@@ -22,6 +22,7 @@ package final class Restorer {
     private let progress: @Sendable (RestoreProgress) -> Void
     private let isCancelled: @Sendable () -> Bool
 
+    private var admission: EntryAdmission
     private var batch = FileBatch()
     private var written = RestoreProgress()
     private var late: [(place: Path, entry: Entry)] = []
@@ -41,6 +42,7 @@ package final class Restorer {
         self.catalog = catalog
         self.progress = progress
         self.isCancelled = isCancelled
+        admission = EntryAdmission(request.filter)
         // A dry run looks at what is there, and makes nothing.
         let target = request.isDryRun && !request.target.exists ? nil : try TargetDirectory(request.target)
         tree = TargetTree(target, overwrite: request.overwrite, isDryRun: request.isDryRun)
@@ -56,7 +58,9 @@ package final class Restorer {
             for selection in request.selections {
                 try catalog.forEachEntry(below: selection.path, at: request.snapshot, includingContent: true) { entry in
                     if isCancelled() { throw Cancellation() }
-                    try take(entry, at: selection.place.appending(path: entry.path.suffix(below: selection.path)))
+                    for entry in admission.admit(entry) {
+                        try take(entry, at: selection.place.appending(path: entry.path.suffix(below: selection.path)))
+                    }
                 }
             }
             try finishBatch()
