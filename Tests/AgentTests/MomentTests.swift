@@ -27,6 +27,24 @@ struct MomentTests {
         #expect(moment("90s") == time(2026, 11, 25, 11, 58, 30))
         #expect(moment("1.5h ago") == time(2026, 11, 25, 10, 30))
         #expect(moment("1w") == time(2026, 11, 18, 12))
+        #expect(moment("1h30m") == time(2026, 11, 25, 10, 30))
+        #expect(moment("2d12h ago") == time(2026, 11, 23))
+    }
+
+    @Test func spansInWords() {
+        #expect(moment("2 hours ago") == time(2026, 11, 25, 10))
+        #expect(moment("an hour ago") == time(2026, 11, 25, 11))
+        #expect(moment("30 minutes") == time(2026, 11, 25, 11, 30))
+        #expect(moment("a week ago") == time(2026, 11, 18, 12))
+        #expect(moment("1.5 days ago") == time(2026, 11, 24))
+        #expect(moment("9 months ago") == time(2026, 2, 25, 12))
+        #expect(moment("1 year ago") == time(2025, 11, 25, 12))
+    }
+
+    @Test func aShorterMonthHasNoThirtyFirst() {
+        let end = CalendarTime.moment(year: 2026, month: 3, day: 31, hour: 8, in: .utc)
+        #expect(Moment("1 month ago", now: end, zone: .utc) == time(2026, 2, 28, 8))
+        #expect(Moment("25 months ago", now: end, zone: .utc) == time(2024, 2, 29, 8))
     }
 
     @Test func aDateWithoutTimeIsItsEnd() {
@@ -37,6 +55,8 @@ struct MomentTests {
 
     @Test func weekdaysAreTheLastThatHasBegun() {
         #expect(moment("monday 14:00") == time(2026, 11, 23, 14, 0, 59, 999))
+        #expect(moment("last monday") == time(2026, 11, 23, 23, 59, 59, 999))
+        #expect(moment("last wednesday 08:00") == time(2026, 11, 18, 8, 0, 59, 999))
         #expect(moment("wednesday") == time(2026, 11, 25, 23, 59, 59, 999))
         #expect(moment("thu 08:30:00.250") == time(2026, 11, 19, 8, 30, 0, 250))
     }
@@ -49,7 +69,8 @@ struct MomentTests {
     }
 
     @Test(arguments: [
-        "", "soon", "2x", "-1h", "2026-13-01", "2026-11-32", "2026-11-23T25:00", "yesterday 14", "monday tuesday", "12:00", "2026-11-23T05:18:00+1",
+        "", "soon", "2x", "-1h", "2026-13-01", "2026-11-32", "2026-11-23T25:00", "yesterday 14", "monday tuesday", "12:00", "24:00", "last", "last today", "last 2026-11-23",
+        "ago", "a fortnight ago", "2 hours later", "h", "1h30", "-2 days ago", "1.5 months ago", "2026-11-23T05:18:00+1",
         "latest 3", "5ms",
     ])
     func nonsenseIsNoMoment(_ text: String) {

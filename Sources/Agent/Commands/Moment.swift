@@ -9,8 +9,9 @@ package enum Moment: Hashable, Sendable {
     case time(Timestamp)
 
     /// Understands a snapshot number (up to nine digits), `latest`, `now`, ISO 8601 with or without a zone and time of day, a
-    /// span before now (`90s`, `2h`, `3d`, `1w`, also with ` ago`), `today`, `yesterday` and the names of weekdays, those with an
-    /// optional time of day (`yesterday 14:00`). A date without a time is its end; times without a zone are local.
+    /// span before now (`90s`, `1h30m`, `3d`, `2 weeks`, `an hour`, also with ` ago`), `today`, `yesterday` and the names of weekdays, those
+    /// with an optional time of day (`yesterday 14:00`), a weekday also with `last` before it, which is never today. A date without a time is
+    /// its end; times without a zone are local. A time of day alone is not understood, for it does not say whether it is yesterday's.
     ///
     /// - Returns: Nil when the words say nothing of it.
     package init?(_ text: String, now: Timestamp, zone: CalendarTime.Zone = .local) {
@@ -20,14 +21,51 @@ package enum Moment: Hashable, Sendable {
             self = .latest
         } else if words.count == 1, first.count <= 9, first.allSatisfy(\.isASCIIDigit), let number = UInt64(first) {
             self = .number(number)
-        } else if words.count == 1 || words == [first, "ago"], let span = DurationText.parse(first), !first.hasSuffix("ms") {
-            self = .time(now.adding(.zero - span))
+        } else if let time = Moment.span(words, before: now, zone) {
+            self = .time(time)
         } else if let time = Moment.calendarTime(words, now, zone) {
             self = .time(time)
         } else {
             return nil
         }
     }
+
+    // MARK: Spans
+
+    private static let spanUnits: [(names: Set<String>, text: String)] = [
+        (["second", "seconds", "sec"], "s"), (["minute", "minutes", "min"], "m"), (["hour", "hours"], "h"), (["day", "days"], "d"),
+        (["week", "weeks"], "w"),
+    ]
+
+    private static func span(_ words: [String], before now: Timestamp, _ zone: CalendarTime.Zone) -> Timestamp? {
+        let words = words.last == "ago" ? words.dropLast() : words[...]
+        guard let first = words.first, words.count <= 2 else { return nil }
+        if words.count == 1 { return span(first).map { now.adding(.zero - $0) } }
+        let number = first == "a" || first == "an" ? "1" : first
+        let unit = words[words.startIndex + 1]
+        if let months = ["month": 1, "months": 1, "year": 12, "years": 12][unit] {
+            guard let count = Int(number), (0...12_000).contains(count) else { return nil }
+            return now.before(months: count * months, zone)
+        }
+        guard let unit = spanUnits.first(where: { $0.names.contains(unit) }) else { return nil }
+        return DurationText.parse(number + unit.text).map { now.adding(.zero - $0) }
+    }
+
+    /// `90s`, `1h30m`
+    private static func span(_ text: String) -> Duration? {
+        var rest = text[...]
+        var sum = Duration.zero
+        repeat {
+            let number = rest.prefix { $0.isASCIIDigit || $0 == "." }
+            let unit = rest.dropFirst(number.count).prefix { !$0.isASCIIDigit }
+            guard unit != "ms", let part = DurationText.parse(String(number + unit)) else { return nil }
+            sum += part
+            rest = rest.dropFirst(number.count + unit.count)
+        } while !rest.isEmpty
+        return sum
+    }
+
+    // MARK: Days and times
 
     private static let weekdays = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]
 
@@ -36,14 +74,19 @@ package enum Moment: Hashable, Sendable {
         if words.count == 1, let split = words[0].firstIndex(of: "t"), words[0][..<split].contains("-") {
             words = [String(words[0][..<split]), String(words[0][words[0].index(after: split)...])]
         }
-        guard (1...2).contains(words.count) else { return nil }
         let today = CalendarTime(now, in: zone)
         var (year, month, day) = (today.year, today.month, today.day)
+        let isNeverToday = words.first == "last" && words.count > 1
+        if isNeverToday { words.removeFirst() }
+        guard (1...2).contains(words.count) else { return nil }
         if words[0] == "yesterday" {
             day -= 1
         } else if let weekday = weekdays.firstIndex(where: { $0 == words[0] || $0.prefix(3) == words[0] }) {
             // The last one that has begun: on a Monday, "monday" is today.
             day -= (today.weekday - weekday + 7) % 7
+            if isNeverToday, today.weekday == weekday { day -= 7 }
+        } else if isNeverToday {
+            return nil
         } else if words[0] != "today" {
             let parts = words[0].split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
             guard parts.count == 3, let y = parts[0], let m = parts[1], let d = parts[2], (1900...9999).contains(y), (1...12).contains(m),
@@ -91,6 +134,23 @@ package enum Moment: Hashable, Sendable {
         moment.seconds -= Int64(offset ?? 0)
         moment.nanoseconds = UInt32(milliseconds) * 1_000_000
         return moment
+    }
+}
+
+extension Timestamp {
+    /// The same day and time of day that many months before; the last day of a month that is shorter.
+    fileprivate func before(months: Int, _ zone: CalendarTime.Zone) -> Timestamp {
+        let time = CalendarTime(self, in: zone)
+        func moment(_ day: Int) -> Timestamp {
+            CalendarTime.moment(
+                year: time.year, month: time.month - months, day: day, hour: time.hour, minute: time.minute, second: time.second, in: zone)
+        }
+        var day = time.day
+        // The 31st of a shorter month would be a day of the next one.
+        while day > 28, CalendarTime(moment(day), in: zone).day != day { day -= 1 }
+        var result = moment(day)
+        result.nanoseconds = nanoseconds
+        return result
     }
 }
 
