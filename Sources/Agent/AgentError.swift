@@ -25,7 +25,8 @@ package enum AgentError: Error, Sendable {
     case noSnapshot(String)
     /// The words of a moment cannot be understood.
     case unknownMoment(String)
-    case notInSnapshot(path: String, number: UInt64)
+    /// The hint goes on from that: when it was there.
+    case notInSnapshot(path: String, number: UInt64, hint: String)
     case daemonRuns(pid: Int32?)
     case interrupted
     case usage(String)
@@ -51,7 +52,7 @@ extension AgentError: CustomStringConvertible {
         case .noSnapshot(let what): "there is no snapshot \(what); see: watchctl snapshots"
         case .unknownMoment(let text):
             "\"\(text)\" is no moment: give a snapshot number, latest, an ISO 8601 time, or words such as 2h, yesterday 14:00, monday"
-        case .notInSnapshot(let path, let number): "\(path) is not in snapshot \(number)"
+        case .notInSnapshot(let path, let number, let hint): "\(path) is not in snapshot \(number)\(hint)"
         case .daemonRuns(let pid): "a daemon runs already\(pid.map { " (process \($0))" } ?? "")"
         case .interrupted: "interrupted"
         case .usage(let text), .damaged(let text), .failed(let text): text

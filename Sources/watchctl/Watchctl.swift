@@ -17,12 +17,13 @@ struct Watchctl: ParsableCommand {
                 name: "Setting up", subcommands: [Init.self, Adopt.self, Config.self, Key.self]),
             CommandGroup(
                 name: "The daemon",
-                subcommands: [Start.self, Stop.self, Restart.self, Reload.self, Pause.self, Resume.self, Status.self, Check.self]),
+                subcommands: [Start.self, Stop.self, Restart.self, Reload.self, Pause.self, Resume.self, Status.self, Check.self, Explain.self]),
             CommandGroup(
                 name: "Snapshots",
                 subcommands: [Snapshot.self, Snapshots.self, Pin.self, Unpin.self, Tag.self, Rotate.self, Forget.self, Purge.self]),
             CommandGroup(
-                name: "Getting files back", subcommands: [Ls.self, History.self, Cat.self, Restore.self, Export.self, Import.self]),
+                name: "Getting files back",
+                subcommands: [Ls.self, Find.self, History.self, Diff.self, Cat.self, Restore.self, Export.self, Import.self]),
             CommandGroup(
                 name: "Upkeep", subcommands: [Stats.self, Verify.self, Repair.self, Compact.self, Doctor.self, Catalog.self]),
         ])

@@ -15,18 +15,24 @@ package struct PathVersion: Hashable, Sendable {
     package var changed: [String]
     /// True when the path was gone before this one.
     package var followsDeletion: Bool
+
+    /// - Parameter versions: Of one path, the oldest first.
+    static func list(_ versions: [DatedVersion]) -> [PathVersion] {
+        var result: [PathVersion] = []
+        for version in versions {
+            let before = result.last?.version
+            let isContinued = before?.until?.snapshot == version.first.snapshot
+            let changed = before.flatMap { isContinued ? EntryDifference.names(from: $0.entry, to: version.entry) : nil } ?? ["new"]
+            result.append(PathVersion(version: version, changed: changed, followsDeletion: before != nil && !isContinued))
+        }
+        return result
+    }
 }
 
 /// What the next snapshot would take.
 package struct SnapshotPreview: Hashable, Sendable {
-    package enum Letter: String, Codable, Sendable {
-        case added = "A"
-        case modified = "M"
-        case deleted = "D"
-    }
-
     package struct Change: Hashable, Sendable {
-        package var letter: Letter
+        package var letter: ChangeLetter
         package var path: Path
     }
 
@@ -51,16 +57,9 @@ extension Commands {
     ///
     /// - Throws: `AgentError.failed` when none shows it.
     package func history(_ path: Path) throws -> [PathVersion] {
-        let versions = try openForReading().catalog.datedHistory(of: path)
-        if versions.isEmpty { throw AgentError.failed("\(path) is in no snapshot that is kept") }
-        var result: [PathVersion] = []
-        for version in versions {
-            let before = result.last?.version
-            let isContinued = before?.until?.snapshot == version.first.snapshot
-            let changed = before.flatMap { isContinued ? EntryDifference.names(from: $0.entry, to: version.entry) : nil } ?? ["new"]
-            result.append(PathVersion(version: version, changed: changed, followsDeletion: before != nil && !isContinued))
-        }
-        return result
+        let versions = try PathVersion.list(openForReading().catalog.datedHistory(of: path))
+        if versions.isEmpty { throw AgentError.failed("\(path) is in no snapshot that is kept; why: watchctl explain \(path.shellText)") }
+        return versions
     }
 
     /// Where the space of the repository goes.
@@ -103,37 +102,5 @@ extension SnapshotPreview {
         first = Array(first.sorted { $0.path < $1.path }.prefix(SnapshotPreview.shown))
         problems = plan.problems.map(PathProblem.init)
             + plan.unavailable.map { PathProblem(path: "\($0.path)", reason: $0.reason.text + "; its last known content stays") }
-    }
-}
-
-extension KnownStatus {
-    /// True when only a reading of the content can tell that it differs: nothing else that a restore brings back does.
-    func mayBeRestored(as planned: PlannedEntry) -> Bool {
-        guard planned.reading == .compareContent, let status = try? FileStatus(of: planned.path) else { return false }
-        return mode == status.mode && uid == status.uid && gid == status.gid && links == status.links && size == status.size
-            && modified == status.modified
-    }
-}
-
-/// What differs between two states of one path, in short words.
-enum EntryDifference {
-    /// Never empty: where nothing that a restore brings back differs, `status`.
-    static func names(from old: Entry, to new: Entry) -> [String] {
-        if old.kind != new.kind { return ["type"] }
-        var result: [String] = []
-        func note(_ name: String, _ differs: Bool) { if differs { result.append(name) } }
-        note("content", old.content != new.content || new.kind == .file && old.size != new.size)
-        note("target", old.target != new.target)
-        note("device", old.special != new.special)
-        note("mode", old.mode != new.mode)
-        note("owner", old.uid != new.uid || old.userName != new.userName)
-        note("group", old.gid != new.gid || old.groupName != new.groupName)
-        note("mtime", old.modified != new.modified)
-        note("attributes", old.attributes != new.attributes)
-        note("flags", old.inodeFlags != new.inodeFlags)
-        note("links", new.kind != .directory && old.links != new.links)
-        // Another file of the same name, as editors make it that write anew and rename.
-        note("inode", old.inode != new.inode)
-        return result.isEmpty ? ["status"] : result
     }
 }

@@ -1,10 +1,11 @@
 // Getting content back: to standard output, into a directory, into a single file.
 
 internal import Archiving
-internal import Cataloging
+package import Cataloging
 internal import Encrypting
 package import Kernel
 package import Restoring
+internal import Scanning
 internal import Storing
 
 package struct RestoreOrder: Sendable {
@@ -24,9 +25,14 @@ package struct RestoreOrder: Sendable {
     package var overwrite: RestoreRequest.Overwrite
     package var isDryRun: Bool
     package var workingDirectory: Path
+    /// Patterns as for `PathPattern`: only what one of these matches, with all that is below it; none: everything.
+    package var include: [[UInt8]]
+    /// But not what one of these matches, nor what is below it.
+    package var exclude: [[UInt8]]
 
     package init(
-        paths: [Path], at: Moment, placing: Placing, overwrite: RestoreRequest.Overwrite, isDryRun: Bool, workingDirectory: Path
+        paths: [Path], at: Moment, placing: Placing, overwrite: RestoreRequest.Overwrite, isDryRun: Bool, workingDirectory: Path,
+        include: [[UInt8]] = [], exclude: [[UInt8]] = []
     ) {
         self.paths = paths
         self.at = at
@@ -34,33 +40,40 @@ package struct RestoreOrder: Sendable {
         self.overwrite = overwrite
         self.isDryRun = isDryRun
         self.workingDirectory = workingDirectory
+        self.include = include
+        self.exclude = exclude
     }
 }
 
 extension Commands {
     /// Restores paths, or everything, as they were at a moment.
     ///
-    /// - Returns: What was restored and where, with everything that was not.
-    /// - Throws: `AgentError.notInSnapshot`, `.noSnapshot`, `.rolledBack`; `Errno` when the target cannot be made.
+    /// - Returns: What was restored, where and from which snapshot, with everything that was not.
+    /// - Throws: `AgentError.notInSnapshot`, `.noSnapshot`, `.rolledBack`, `.usage` for a malformed pattern, `.failed` when no path passes the
+    ///   patterns; `Errno` when the target cannot be made.
     package func restore(
         _ order: RestoreOrder, progress: @escaping @Sendable (RestoreProgress) -> Void = { _ in },
         isCancelled: @escaping @Sendable () -> Bool = { false }
-    ) throws -> (report: RestoreReport, target: Path, snapshot: UInt64) {
+    ) throws -> (report: RestoreReport, target: Path, snapshot: SnapshotRow) {
+        let filter = RestoreRequest.Filter(
+            include: try order.include.map(PathPattern.parse), exclude: try order.exclude.map(PathPattern.parse))
         let session = try openForReading()
         let lock = try session.repository.lockForReading()
         defer { lock.release() }
-        let number = try session.snapshot(at: order.at).number
-        for path in order.paths where try session.catalog.children(of: path, at: number).isEmpty {
-            guard try session.catalog.entry(path, at: number) != nil else { throw AgentError.notInSnapshot(path: "\(path)", number: number) }
-        }
+        let snapshot = try session.snapshot(at: order.at)
+        let number = snapshot.number
+        for path in order.paths where try !session.has(path, at: number) { throw try session.absent(path, at: number, "restore") }
         let (target, selections) = try order.resolve(number)
         let request = RestoreRequest(
-            snapshot: number, selections: selections, target: target, overwrite: order.overwrite, isDryRun: order.isDryRun)
+            snapshot: number, selections: selections, target: target, overwrite: order.overwrite, isDryRun: order.isDryRun, filter: filter)
         let restorer = try Restorer(
             request, catalog: session.catalog, shelf: session.shelf(), keys: session.keys, progress: progress, isCancelled: isCancelled)
         let report = try restorer.run()
         if isCancelled() { throw AgentError.interrupted }
-        return (report, target, number)
+        if report.isEmpty, !(order.include.isEmpty && order.exclude.isEmpty) {
+            throw AgentError.failed("nothing was restored: no path in snapshot \(number) passes the patterns; watchctl find tries one")
+        }
+        return (report, target, snapshot)
     }
 
     /// Writes a file's content to `output`. Holes come as zeros.
@@ -71,8 +84,8 @@ extension Commands {
         let lock = try session.repository.lockForReading()
         defer { lock.release() }
         let number = try session.snapshot(at: moment).number
-        guard let entry = try session.catalog.entry(path, at: number) else { throw AgentError.notInSnapshot(path: "\(path)", number: number) }
-        guard entry.kind == .file else { throw AgentError.failed("\(path) is not a file") }
+        guard let entry = try session.catalog.entry(path, at: number) else { throw try session.absent(path, at: number, "cat") }
+        guard entry.kind == .file else { throw AgentError.failed("\(path) is not a file in snapshot \(number)") }
         var content = try ContentReader(catalog: session.catalog, shelf: session.shelf(), keys: session.keys)
         try content.forEachPiece(of: entry) { try output.write($0) }
     }

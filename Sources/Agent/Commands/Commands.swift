@@ -173,18 +173,18 @@ extension Commands {
     package func list(_ path: Path, at moment: Moment, recursive: Bool) throws -> (snapshot: UInt64, entries: [ListedEntry]) {
         let session = try openForReading()
         let number = try session.snapshot(at: moment).number
-        let entry = try session.catalog.entry(path, at: number)
+        let entry = try session.catalog.entry(path, at: number, includingContent: false)
         if let entry, entry.kind != .directory { return (number, [ListedEntry(entry: entry, isImplicit: false)]) }
         if recursive {
             var result: [ListedEntry] = []
             try session.catalog.forEachEntry(below: path, at: number, includingContent: false) { entry in
                 if entry.path != path { result.append(ListedEntry(entry: entry, isImplicit: false)) }
             }
-            if result.isEmpty, entry == nil, !path.isRoot { throw AgentError.notInSnapshot(path: "\(path)", number: number) }
+            if result.isEmpty, entry == nil, !path.isRoot { throw try session.absent(path, at: number, "ls") }
             return (number, result)
         }
         let children = try session.catalog.children(of: path, at: number)
-        if children.isEmpty, entry == nil, !path.isRoot { throw AgentError.notInSnapshot(path: "\(path)", number: number) }
+        if children.isEmpty, entry == nil, !path.isRoot { throw try session.absent(path, at: number, "ls") }
         return (number, children)
     }
 }
@@ -241,7 +241,8 @@ extension Session {
             throw try missing(number)
         case .time(let time):
             guard let row = try catalog.newest(atOrBefore: time.milliseconds) else {
-                throw AgentError.noSnapshot("at or before \(time.localText)")
+                let oldest = try catalog.snapshots().first.map { "; the oldest is \($0.number), of \(Timestamp(milliseconds: $0.time).localText)" }
+                throw AgentError.noSnapshot("at or before \(time.localText)\(oldest ?? "")")
             }
             return row
         }

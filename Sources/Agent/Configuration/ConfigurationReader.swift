@@ -132,8 +132,10 @@ struct ConfigurationReader {
         return table?[key]
     }
 
-    /// Where `key` of this section stands: the parser keeps no places of values, so the text is searched.
-    private func line(of key: String) -> Int? {
+    private func line(of key: String) -> Int? { ConfigurationReader.line(of: key, section: section, in: text) }
+
+    /// Where `key` of a section stands: the parser keeps no places of values, so the text is searched.
+    static func line(of key: String, section: String, in text: String) -> Int? {
         var current = ""
         for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
             let content = line.drop { $0 == " " || $0 == "\t" }

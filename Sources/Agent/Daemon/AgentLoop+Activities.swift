@@ -106,10 +106,15 @@ extension AgentLoop {
                 notes.isComplete = outcome.unavailable.isEmpty
                 let reasons = outcome.reasons(sources: sources)
                 notes.reasons["sources"] = reasons.isEmpty ? nil : reasons
-            } else if let unread = outcome.unreadReason {
+            } else {
                 // What else is wrong stays known until everything is looked at again.
-                notes.reasons["sources", default: []].removeAll { $0.code == unread.code }
-                notes.reasons["sources", default: []].append(unread)
+                var reasons = notes.reasons["sources"] ?? []
+                if let record = outcome.record, record.statistics.entries > sources.count { reasons.removeAll { $0.code == "nothing-to-back-up" } }
+                if let unread = outcome.unreadReason {
+                    reasons.removeAll { $0.code == unread.code }
+                    reasons.append(unread)
+                }
+                notes.reasons["sources"] = reasons.isEmpty ? nil : reasons
             }
         }
         if isConfirmed { session?.remember { $0.confirmed = outcome.time.milliseconds } }
@@ -298,9 +303,12 @@ extension SnapshotOutcome {
                     remedy: "mount or restore it, or take it out of the configuration"))
         }
         if let unreadReason { result.append(unreadReason) }
-        if entriesSeen == 0 && unavailable.isEmpty {
+        // The sources themselves are always there. That one is empty is nobody's mistake.
+        if entriesSeen <= sources.count, entriesLeftOut > 0, unavailable.isEmpty {
             result.append(
-                StatusReason("nothing-to-back-up", .unprotected, "the sources hold nothing, or everything is excluded", remedy: "watchctl config show"))
+                StatusReason(
+                    "nothing-to-back-up", .unprotected, "the exclude rules leave nothing of the sources to back up",
+                    remedy: "correct [exclude] in the configuration: watchctl explain PATH names the rule that leaves out a path; then watchctl reload"))
         }
         return result
     }

@@ -5,6 +5,7 @@ internal import Cataloging
 internal import Controlling
 internal import Kernel
 internal import Logging
+internal import Scanning
 internal import Scheduling
 internal import Storing
 
@@ -148,6 +149,7 @@ extension AgentLoop {
             let isSame = fresh.configuration == configuration
             let watchesDiffer = fresh.configuration.sources != configuration.sources || fresh.configuration.exclude != configuration.exclude
                 || fresh.configuration.watch != configuration.watch
+            let effect = watchesDiffer ? self.session.flatMap { (try? $0.effect(of: fresh.rules)) ?? nil } : nil
             installation = fresh
             // The session keeps the key and the repository; it is opened anew with the new settings.
             session = nil
@@ -162,7 +164,13 @@ extension AgentLoop {
                 tell(.reconcileNeeded(.excludesChanged))
             }
             logger.info("configuration reloaded")
-            return MessageResponse(message: isSame ? "the configuration has not changed" : "the configuration was reloaded")
+            if let review = effect?.review, review.entries > 0 {
+                logger.notice(
+                    "the next snapshot leaves out what the newest one has",
+                    metadata: ["entries": "\(review.entries)", "bytes": "\(review.bytes)", "left": "\(review.kept)"])
+            }
+            let answer = isSame ? "the configuration has not changed" : "the configuration was reloaded"
+            return MessageResponse(message: ([answer] + (effect?.lines ?? [])).joined(separator: "\n"))
         } catch {
             logger.error("the configuration stays as it was", metadata: ["error": "\(error)"])
             board.note { notes in

@@ -48,6 +48,8 @@ package struct SnapshotOutcome: Sendable {
     /// Changed while they were read: to be looked at again.
     package var unsettled: [Path] = []
     package var entriesSeen: UInt64 = 0
+    /// Names that the exclude rules left out; what is below them was not looked at.
+    package var entriesLeftOut: UInt64 = 0
     /// Their content was in no archive any more; where they still stood in the sources, it is again.
     package var healed: Set<Path> = []
 

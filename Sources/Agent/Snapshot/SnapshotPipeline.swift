@@ -96,6 +96,7 @@ package struct SnapshotPipeline {
         outcome.problems = plan.problems.map(PathProblem.init)
         outcome.unavailable = plan.unavailable
         outcome.entriesSeen = plan.counts.entries
+        outcome.entriesLeftOut = plan.counts.excluded + plan.counts.tooLarge + plan.counts.noDump
         return plan
     }
 

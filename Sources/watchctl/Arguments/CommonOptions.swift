@@ -26,7 +26,7 @@ struct CommonOptions: ParsableArguments {
 
     /// What a daemon or the work itself answers, which may be nothing.
     func sayAnswer(_ text: String) {
-        if !text.isEmpty { say(SafeText.cleaned(text)) }
+        if !text.isEmpty { for line in SafeText.cleanedLines(text) { say(line) } }
     }
 
     /// A line that shows how far the work is, where a person looks at it.

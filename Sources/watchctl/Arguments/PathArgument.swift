@@ -43,5 +43,17 @@ struct PathArgument: ExpressibleByArgument, Hashable, Sendable {
     }
 }
 
+/// A wildcard pattern for names or paths, in any bytes.
+struct PatternArgument: ExpressibleByArgument, Hashable, Sendable {
+    let bytes: [UInt8]
+
+    init?(argument: String) {
+        bytes = ArgumentText.decode(argument)
+        if bytes.isEmpty { return nil }
+    }
+
+    static let help = "* ? [a-z] in a name; with a slash it speaks of paths: from the root with one in front, else at any depth; ** is any number of directories."
+}
+
 /// The working directory; the root directory where it is gone.
 func workingDirectory() -> Path { (try? Path.workingDirectory()) ?? .root }

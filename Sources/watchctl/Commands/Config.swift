@@ -10,7 +10,8 @@ extension Watchctl {
 
         struct Check: ParsableCommand {
             static let configuration = CommandConfiguration(
-                abstract: "Say whether the configuration can be used.", discussion: "Exit status 0 or 1.")
+                abstract: "Say whether the configuration can be used, and what it would leave out of the next snapshot.",
+                discussion: "Exit status 0 or 1.")
 
             @OptionGroup var common: CommonOptions
 
@@ -23,6 +24,7 @@ extension Watchctl {
                     TextStream.problems.complain("the source \(source) is not there now")
                 }
                 common.say("\(installation.places.configurationFile) is right")
+                for line in common.isQuiet ? [] : Commands(installation).ruleEffect()?.lines ?? [] { common.say(line) }
             }
         }
 

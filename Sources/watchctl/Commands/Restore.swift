@@ -2,6 +2,7 @@
 
 internal import Agent
 internal import ArgumentParser
+internal import Cataloging
 internal import Kernel
 internal import Restoring
 
@@ -10,6 +11,8 @@ extension Watchctl {
         static let configuration = CommandConfiguration(
             abstract: "Bring files back.",
             discussion: """
+                A file as it was an hour ago, in its directory: watchctl restore --at 1h notes.txt
+
                 Without --to and --in-place they go to ./restored-NUMBER. Files that exist are left as they are, and named. \
                 Exit status 3 when not everything was restored.
                 """)
@@ -33,6 +36,12 @@ extension Watchctl {
         @Option(help: ArgumentHelp("What happens to files that exist: never, changed (those that differ), always.", valueName: "when"))
         var overwrite = RestoreRequest.Overwrite.never
 
+        @Option(help: ArgumentHelp("Only what matches, with all that is below it. \(PatternArgument.help)", valueName: "pattern"))
+        var include: [PatternArgument] = []
+
+        @Option(help: ArgumentHelp("But not what matches, nor what is below it.", valueName: "pattern"))
+        var exclude: [PatternArgument] = []
+
         @Flag(help: "Only say what would be restored.")
         var dryRun = false
 
@@ -50,8 +59,9 @@ extension Watchctl {
                 Interruption.isRequested
             }
             line.end()
-            let result = RestoreResult(report, target: target, snapshot: snapshot, isDryRun: dryRun)
-            if json.isOn { try TextStream.output.json(result) } else { common.say(result.summary(from: "snapshot \(snapshot)")) }
+            let result = RestoreResult(report, target: target, snapshot: snapshot.number, isDryRun: dryRun)
+            let time = Timestamp(milliseconds: snapshot.time).localText
+            if json.isOn { try TextStream.output.json(result) } else { common.say(result.summary(from: "snapshot \(snapshot.number) (\(time))")) }
             for complaint in result.complaints { TextStream.problems.complain(complaint) }
             if !report.isComplete { throw ExitCode(ExitStatus.inPart) }
         }
@@ -65,7 +75,7 @@ extension Watchctl {
             }
             return RestoreOrder(
                 paths: try path.map { try $0.resolved() }, at: try at.moment(), placing: placing, overwrite: overwrite, isDryRun: dryRun,
-                workingDirectory: workingDirectory())
+                workingDirectory: workingDirectory(), include: include.map(\.bytes), exclude: exclude.map(\.bytes))
         }
     }
 }
