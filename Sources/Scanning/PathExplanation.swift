@@ -39,6 +39,14 @@ package struct PathExplanation: Hashable, Sendable {
     /// What stands at the path now; nil when nothing does or it cannot be looked at.
     package var status: FileStatus?
 
+    package init(path: Path, reason: Reason, place: Path, source: Path? = nil, status: FileStatus? = nil) {
+        self.path = path
+        self.reason = reason
+        self.place = place
+        self.source = source
+        self.status = status
+    }
+
     /// True when a snapshot that is taken now has an entry of it, or would have one if it existed.
     package var isBackedUp: Bool {
         switch reason {

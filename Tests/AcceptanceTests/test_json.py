@@ -129,6 +129,9 @@ class JSONTests(InstallationTestCase):
         installation.snapshot()
         self.check("history", installation.run("history", os.fsencode(source) + b"/caf\xe9.jpg", "--json"))
         self.check("history", installation.run("history", source, "--json"), unseen=["[].path_base64"])
+        self.check("find", installation.run("find", "*", source, "--at", 1, "--json"))
+        self.check("history", installation.run("find", "caf*", "--all", "--json"))
+        self.check("diff", installation.run("diff", 2, 3, "--json"), unseen=["problems["])
         self.check("stats", installation.run("stats", "--json"))
         self.check("doctor", installation.run("doctor", "--json"))
         write(f"{source}/later", "x")
@@ -140,12 +143,25 @@ class JSONTests(InstallationTestCase):
         found, _ = disagreements(self.FORMS["stats"], installation.run("stats", "--json"))
         self.assertEqual(found, [])
 
+    def testExplaining(self):
+        installation = self.small(settings='[exclude]\npatterns = ["!*.jpg"]\n')
+        path = os.fsencode(installation.source) + b"/caf\xe9.jpg"
+        write(path, "otherwise")
+        self.check("explain", installation.run("explain", path, "--json"), unseen=["latest.until"])
+        os.unlink(path)
+        installation.snapshot()
+        self.check("explain", installation.run("explain", path, "--json"))
+        for other in ("/", "/absent", f"{installation.source}/absent", f"{installation.source}/new/below", installation.source):
+            found, _ = disagreements(self.FORMS["explain"], installation.run("explain", other, "--json"))
+            self.assertEqual(found, [])
+
     def testTaking(self):
         installation = self.small()
         source = installation.source
         write(os.fsencode(source) + b"/na\xefve", "1")
         os.rename(f"{source}/new", f"{source}/newer")
         os.rename(source, source + ".away")
+        self.check("diff", installation.run("diff", 1, "--json", expect=PARTIAL), unseen=["to", "changes[].path_base64"])
         self.check("snapshot --dry-run", installation.run("snapshot", "--dry-run", "--json"), unseen=["changes"])
         os.rename(source + ".away", source)
         preview = installation.run("snapshot", "--dry-run", "--json")

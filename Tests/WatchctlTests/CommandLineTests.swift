@@ -20,7 +20,9 @@ struct CommandLineTests {
         "adopt --repository r --passphrase", "pause", "pause --for 1h", "resume", "export file", "export --at 3 --format tar.xz file",
         "import file --to d", "key show", "key export", "key import file", "key list --json", "key add", "key remove 2", "key change",
         "catalog rebuild", "config check", "config show", "history file", "history file --json", "stats", "stats --json",
-        "snapshot --dry-run", "snapshot --dry-run --rehash --json",
+        "snapshot --dry-run", "snapshot --dry-run --rehash --json", "find *.odt", "find *.odt /home/me --at monday --json", "find x --all",
+        "diff 3", "diff 3 latest --json", "diff yesterday --path a --path b", "explain file", "explain file --json",
+        "restore a --include *.odt --include b --exclude c",
     ])
     func interfaceLinesParse(line: String) throws {
         let words = line.split(separator: " ").map(String.init)
@@ -34,6 +36,7 @@ struct CommandLineTests {
         "verify --sample 0%", "verify --sample 101%", "ls --at whenever", "cat", "snapshots --since blue", "pin", "pin latest",
         "check --max-age soon", "pause --for 5", "export", "export --format zip file", "import file", "adopt --repository r",
         "adopt --repository r --key-file f --passphrase", "key remove", "tag 4", "history",
+        "find", "find x --all --at 3", "find x --at whenever", "diff", "diff whenever", "diff 1 whenever", "explain", "restore --include",
         "snapshot --dry-run --tag T", "snapshot --dry-run --no-wait",
     ])
     func wrongUsageIs64(line: String) {

@@ -28,7 +28,8 @@ extension Commands {
         let number = try session.snapshot(at: moment).number
         guard let start = pattern.start(below: directory) else { return number }
         try session.catalog.forEachEntry(
-            below: start, at: number, includingContent: false, where: { try pattern.isWanted($0, $1, $2, isCancelled) }, body)
+            below: start, at: number, includingContent: false, where: { try pattern.isWanted($0, $1, $2, isCancelled) }
+        ) { if $0.path != directory { try body($0) } }
         return number
     }
 
