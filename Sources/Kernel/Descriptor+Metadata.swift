@@ -51,6 +51,19 @@ extension Descriptor {
         let name = attribute.name.map { CChar(bitPattern: $0) } + [0]
         _ = try system { fsetxattr(raw, name, attribute.value, attribute.value.count, 0) }
     }
+
+    /// The names alone of the extended attributes, in the kernel's order. Source: flistxattr(2).
+    public borrowing func extendedAttributeNames() throws(Errno) -> [[UInt8]] {
+        let raw = rawValue
+        return try ExtendedAttribute.listed { flistxattr(raw, $0, $1) }.map { $0.map { UInt8(bitPattern: $0) } }
+    }
+
+    /// - Throws: ENODATA when there is none of that name. Source: fremovexattr(2).
+    public borrowing func removeExtendedAttribute(_ name: [UInt8]) throws(Errno) {
+        let raw = rawValue
+        let terminated = name.map { CChar(bitPattern: $0) } + [0]
+        _ = try system { fremovexattr(raw, terminated) }
+    }
 }
 
 /// One extended attribute. Source: xattr(7).
@@ -86,31 +99,47 @@ public struct ExtendedAttribute: Hashable, Sendable {
         _ = try system { lsetxattr(place, attribute, value, value.count, 0) }
     }
 
+    /// The names alone of those of `name` in `directory`. Source: llistxattr(2).
+    public static func names(of name: UnsafePointer<CChar>, in directory: borrowing Descriptor) throws(Errno) -> [[UInt8]] {
+        let place = procPath(name, in: directory)
+        return try listed { llistxattr(place, $0, $1) }.map { $0.map { UInt8(bitPattern: $0) } }
+    }
+
+    /// Removes one of `name` in `directory`; a symlink is not followed. Source: lremovexattr(2).
+    public static func remove(_ attribute: [UInt8], of name: UnsafePointer<CChar>, in directory: borrowing Descriptor) throws(Errno) {
+        let place = procPath(name, in: directory)
+        let terminated = attribute.map { CChar(bitPattern: $0) } + [0]
+        _ = try system { lremovexattr(place, terminated) }
+    }
+
     private static func procPath(_ name: UnsafePointer<CChar>, in directory: borrowing Descriptor) -> [CChar] {
         var place = "/proc/self/fd/\(directory.rawValue)/".utf8.map { CChar(bitPattern: $0) }
         place += UnsafeBufferPointer(start: name, count: strlen(name) + 1)
         return place
     }
 
-    static func read(
-        list: (UnsafeMutablePointer<CChar>?, Int) -> Int,
-        get: (UnsafePointer<CChar>, UnsafeMutableRawPointer?, Int) -> Int
-    ) throws(Errno) -> [ExtendedAttribute] {
+    /// Empty where the file system has none.
+    fileprivate static func listed(_ list: (UnsafeMutablePointer<CChar>?, Int) -> Int) throws(Errno) -> [ArraySlice<CChar>] {
         // Nearly every file has none: one call with a small buffer answers that.
         var names = [CChar](repeating: 0, count: 256)
-        var length: Int
         while true {
             do throws(Errno) {
-                length = try system { names.withUnsafeMutableBufferPointer { list($0.baseAddress, $0.count) } }
-                break
+                let length = try system { names.withUnsafeMutableBufferPointer { list($0.baseAddress, $0.count) } }
+                return names[..<length].split(separator: 0)
             } catch .outOfRange {
                 names = [CChar](repeating: 0, count: names.count * 4)
             } catch .notSupported {
                 return []
             }
         }
+    }
+
+    static func read(
+        list: (UnsafeMutablePointer<CChar>?, Int) -> Int,
+        get: (UnsafePointer<CChar>, UnsafeMutableRawPointer?, Int) -> Int
+    ) throws(Errno) -> [ExtendedAttribute] {
         var result: [ExtendedAttribute] = []
-        for name in names[..<length].split(separator: 0) {
+        for name in try listed(list) {
             let terminated = Array(name) + [0]
             do throws(Errno) {
                 var value = [UInt8](repeating: 0, count: 256)

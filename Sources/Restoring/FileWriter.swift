@@ -109,7 +109,9 @@ final class FileWriter: Sendable {
     }
 
     private func openTemporary(_ index: Int) throws(Errno) -> Descriptor {
-        try target.open(temporaryPlace(index), [.readWrite, .create, .noFollow], mode: 0o600)
+        let file = try target.open(temporaryPlace(index), [.readWrite, .create, .noFollow], mode: 0o600)
+        metadata.applyStorageFlags(of: files[index].entry, to: file)
+        return file
     }
 
     private func removeTemporary(_ index: Int) {
@@ -123,14 +125,13 @@ final class FileWriter: Sendable {
         do {
             let descriptor = try openTemporary(index)
             try fill(descriptor)
-            let failures = try descriptor.complete(
-                file.entry, under: TargetDirectory.name(temporaryPlace(index).name), as: TargetDirectory.name(file.place.name),
+            try descriptor.complete(
+                file.entry, at: file.place, under: TargetDirectory.name(temporaryPlace(index).name),
                 in: target.directory(ofParent: file.place), metadata)
             state.withLock { state in
                 state.ended.insert(index)
                 state.done.files += 1
                 state.done.bytes += file.entry.size
-                state.problems += failures.map { RestoreProblem(place: file.place, reason: $0, isLoss: false) }
                 progress(state.done)
             }
         } catch {
@@ -156,21 +157,15 @@ final class FileWriter: Sendable {
 extension Descriptor {
     /// Gives a file that has its content its size, metadata and name.
     ///
-    /// - Returns: The metadata that could not be set.
     /// - Throws: The file still has its temporary name.
     borrowing func complete(
-        _ entry: Entry, under temporary: [CChar], as name: [CChar], in directory: borrowing Descriptor, _ metadata: MetadataRestorer
-    ) throws(Errno) -> [String] {
+        _ entry: Entry, at place: Path, under temporary: [CChar], in directory: borrowing Descriptor, _ metadata: MetadataRestorer
+    ) throws(Errno) {
         // Holes at the end, and files that are one hole, get their size here.
         try truncate(to: entry.size)
-        var entry = entry
-        let flags = entry.inodeFlags
-        // An immutable file cannot be renamed: flags come after the name.
-        entry.inodeFlags = 0
-        var failures = metadata.apply(entry, to: self)
-        try directory.rename(temporary, to: name, in: directory)
-        if flags != 0 { failures += metadata.applyFlags(flags, to: self) }
-        return failures
+        metadata.apply(entry, at: place, to: self)
+        try directory.rename(temporary, to: TargetDirectory.name(place.name), in: directory)
+        metadata.applyFlags(of: entry, at: place, to: self)
     }
 }
 

@@ -56,12 +56,9 @@ final class IncomingFile {
 
     /// Gives it its size, metadata and name, when nothing remains.
     ///
-    /// - Returns: The metadata that could not be set.
-    func complete(_ metadata: MetadataRestorer) throws(Errno) -> [String] {
-        let name = TargetDirectory.name(place.name)
-        let failures = try file.complete(entry, under: temporary, as: name, in: directory, metadata)
+    func complete(_ metadata: MetadataRestorer) throws(Errno) {
+        try file.complete(entry, at: place, under: temporary, in: directory, metadata)
         isComplete = true
-        return failures
     }
 }
 

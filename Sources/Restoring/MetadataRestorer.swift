@@ -1,22 +1,23 @@
 // Gives a restored entry its owner, mode, attributes, times and flags.
-// In: an entry of the snapshot and what stands at its place.  Out: what could not be set, in words.
+// In: an entry of the snapshot and what stands at its place.  Out: the metadata; what could not be set, once for each cause.
 // Invariant: the order is owner, mode, attributes, times, flags: chown clears setuid bits and capabilities, writing
-// attributes moves no modification time, and flags such as "immutable" forbid everything else. A file that could not be given
-// to its owner or group does not run with another's rights: it loses setuid and setgid.
-// Source: chown(2), capabilities(7), ioctl_iflags(2).
+// attributes moves no modification time, and flags such as "immutable" forbid everything else. What was set is looked at again, for
+// some file systems take a mode or a time without a word and keep another. Nobody gets more rights than before: a file that
+// could not be given to its owner or group loses setuid and setgid, and one without its ACL what the ACL took from its group.
+// Source: chown(2), capabilities(7), acl(5), ioctl_iflags(2).
 
 internal import Archiving
 internal import Kernel
 internal import Synchronization
 
 final class MetadataRestorer: Sendable {
+    let shortfalls = MetadataShortfalls()
     /// Only root may give files away.
     private let setsOwners: Bool
     private let owners = Mutex(OwnerTable())
     private let othersOwned = Atomic<UInt64>(0)
-    /// The flags that a person sets with chattr and that do not depend on the file system's layout:
-    /// append-only, immutable, no-dump, no-atime, sync, directory sync, no-copy-on-write, undeletable, secure deletion.
-    private static let settableFlags: UInt32 = 0x20 | 0x10 | 0x40 | 0x80 | 0x08 | 0x0001_0000 | 0x0080_0000 | 0x02 | 0x01
+    /// Files that get their sealing flags when all else is done, with all their flags.
+    private let sealed = Mutex<[(place: Path, flags: UInt32)]>([])
     private static let setUserBit: UInt16 = 0o4000
     private static let setGroupBit: UInt16 = 0o2000
 
@@ -27,70 +28,126 @@ final class MetadataRestorer: Sendable {
     /// Entries that are not their owner's now, because this is not root.
     var ownersNotSet: UInt64 { othersOwned.load(ordering: .relaxed) }
 
-    /// Sets all metadata of an open file or directory.
-    ///
-    /// - Returns: What could not be set; the rest is.
-    func apply(_ entry: Entry, to file: borrowing Descriptor) -> [String] {
-        var failures: [String] = []
+    /// Sets everything but flags. What cannot be set is noted; the rest is.
+    func apply(_ entry: Entry, at place: Path, to holder: borrowing some MetadataHolder & ~Copyable) {
         var mode = entry.mode
-        setOwner(entry, &mode, &failures) { uid, gid throws(Errno) in try file.setOwner(uid: uid, gid: gid) }
-        attempt("mode", &failures) { () throws(Errno) in try file.setMode(mode) }
+        setOwner(entry, at: place, &mode) { uid, gid throws(Errno) in try holder.setOwner(uid: uid, gid: gid) }
+        removeForeignAttributes(entry, at: place, of: holder)
+        if entry.kind != .symlink { attempt("mode", at: place) { () throws(Errno) in try holder.setMode(mode) } }
         for attribute in entry.attributes {
-            attempt("attribute \(printable(attribute.name))", &failures) { () throws(Errno) in try file.setExtendedAttribute(attribute) }
+            let isSet = attempt("attribute \(printable(attribute.name))", at: place) { () throws(Errno) in
+                try holder.setExtendedAttribute(attribute)
+            }
+            if !isSet, let rights = AccessControlList.groupRights(attribute) {
+                // With an ACL the mode's group bits are the most that anyone named in it may do.
+                mode &= ~0o070 | rights << 3
+                try? holder.setMode(mode)
+            }
         }
-        attempt("time", &failures) { () throws(Errno) in try file.setModified(entry.modified) }
-        if entry.inodeFlags != 0 { failures += applyFlags(entry.inodeFlags, to: file) }
-        return failures
+        attempt("modification time", at: place) { () throws(Errno) in try holder.setModified(entry.modified) }
+        guard let status = try? holder.status() else { return }
+        if entry.kind != .symlink, status.mode != mode { shortfalls.add("its mode is another here: the file system does not keep it", at: place) }
+        if status.modified != entry.modified {
+            shortfalls.add("its modification time is another here: the file system does not keep it exactly", at: place)
+        }
     }
 
-    /// Sets those of `flags` that a person chooses. The last step, for some of them forbid every other.
-    /// A file system that has no flags is not a failure: they say how that file system treats the file.
-    func applyFlags(_ flags: UInt32, to file: borrowing Descriptor) -> [String] {
-        let present = file.inodeFlags()
-        let wanted = (present & ~MetadataRestorer.settableFlags) | (flags & MetadataRestorer.settableFlags)
-        if wanted == present { return [] }
+    /// True when nothing would change.
+    func isDressed(_ entry: Entry, _ file: borrowing Descriptor) throws(Errno) -> Bool {
+        let status = try file.status()
+        let (uid, gid) = ids(of: entry)
+        let hasSameAttributes = try Set(file.extendedAttributes()) == Set(entry.attributes)
+        return hasSameAttributes && status.mode == entry.mode && status.uid == uid && status.gid == gid && status.modified == entry.modified
+            && InodeFlags.settable(file.inodeFlags()) == InodeFlags.settable(entry.inodeFlags)
+    }
+
+    // MARK: Flags
+
+    /// Of a file that is still empty: those that say how its content is kept.
+    func applyStorageFlags(of entry: Entry, to file: borrowing Descriptor) {
+        let wanted = entry.inodeFlags & InodeFlags.storage
+        if wanted != 0 { try? file.setInodeFlags(file.inodeFlags() | wanted) }
+    }
+
+    /// Sets those of an entry's flags that a person chooses; those that would forbid further names of a file wait for `seal`.
+    func applyFlags(of entry: Entry, at place: Path, to file: borrowing Descriptor) {
+        var flags = entry.inodeFlags
+        if entry.kind == .file, setsOwners, flags & InodeFlags.sealing != 0 {
+            sealed.withLock { $0.append((place, flags)) }
+            flags &= ~InodeFlags.sealing
+        }
+        set(flags, at: place, on: file)
+    }
+
+    /// When every name stands, the flags that forbid to make more of them.
+    func seal(in target: TargetDirectory) {
+        let all = sealed.withLock { sealed in
+            defer { sealed = [] }
+            return sealed
+        }
+        for (place, flags) in all {
+            do throws(Errno) {
+                set(flags, at: place, on: try target.open(place, [.read, .noFollow, .nonBlocking]))
+            } catch {
+                shortfalls.add("its flags cannot be set: \(error)", at: place)
+            }
+        }
+    }
+
+    private func set(_ flags: UInt32, at place: Path, on file: borrowing Descriptor) {
+        var present = file.inodeFlags()
+        let wanted = present ^ InodeFlags.settable(present ^ flags)
+        if wanted == present || (try? file.setInodeFlags(wanted)) != nil { return }
+        // A flag that this file system does not have must not cost the others.
+        for flag in InodeFlags.each(wanted ^ present) {
+            do throws(Errno) {
+                try file.setInodeFlags(present ^ flag)
+                present ^= flag
+            } catch {
+                // How content is kept is the file system's affair: another one may do it in another way.
+                let isMissed = flag & InodeFlags.storage == 0 || error == .notPermitted
+                if isMissed { shortfalls.add("its flag \(InodeFlags.letter(flag)) cannot be set: \(explained(error))", at: place) }
+            }
+        }
+    }
+
+    // MARK: Attributes and owners
+
+    /// What a new file took from a directory's default ACL, or what was set after the snapshot, is not the entry's.
+    private func removeForeignAttributes(_ entry: Entry, at place: Path, of holder: borrowing some MetadataHolder & ~Copyable) {
+        guard let names = try? holder.extendedAttributeNames() else { return }
+        for name in names where isOwn(name) && !entry.attributes.contains(where: { $0.name == name }) {
+            attempt("attribute \(printable(name))", "removed", at: place) { () throws(Errno) in try holder.removeExtendedAttribute(name) }
+        }
+    }
+
+    /// Others, as a security module's labels, are given by the system and stay.
+    private func isOwn(_ name: [UInt8]) -> Bool {
+        ["user.", "trusted.", "system.posix_acl_", "security.capability"].contains { name.starts(with: $0.utf8) }
+    }
+
+    @discardableResult
+    private func attempt(_ what: String, _ done: String = "set", at place: Path, _ body: () throws(Errno) -> Void) -> Bool {
         do throws(Errno) {
-            try file.setInodeFlags(wanted)
-            return []
-        } catch .notSupported, .inappropriateIOCTLForDevice {
-            return []
+            try body()
+            return true
         } catch {
-            return ["its flags cannot be set: \(error)"]
+            shortfalls.add("its \(what) cannot be \(done): \(explained(error))", at: place)
+            return false
         }
     }
 
-    /// Sets all metadata of what cannot be opened: a symlink, FIFO, socket or device.
-    func apply(_ entry: Entry, to name: [CChar], in directory: borrowing Descriptor) -> [String] {
-        var failures: [String] = []
-        var mode = entry.mode
-        setOwner(entry, &mode, &failures) { uid, gid throws(Errno) in try directory.setOwner(of: name, uid: uid, gid: gid) }
-        if entry.kind != .symlink {
-            attempt("mode", &failures) { () throws(Errno) in try directory.setMode(of: name, mode) }
-        }
-        for attribute in entry.attributes {
-            attempt("attribute \(printable(attribute.name))", &failures) { () throws(Errno) in try attribute.set(on: name, in: directory) }
-        }
-        attempt("time", &failures) { () throws(Errno) in try directory.setModified(of: name, entry.modified) }
-        return failures
+    private func explained(_ error: Errno) -> String {
+        error == .notPermitted && !setsOwners ? "\(error): only root can" : "\(error)"
     }
 
-    private func attempt(_ what: String, _ failures: inout [String], _ body: () throws(Errno) -> Void) {
-        do throws(Errno) { try body() } catch { failures.append("its \(what) cannot be set: \(error)") }
-    }
-
-    private func setOwner(
-        _ entry: Entry, _ mode: inout UInt16, _ failures: inout [String], _ set: (UInt32, UInt32) throws(Errno) -> Void
-    ) {
+    private func setOwner(_ entry: Entry, at place: Path, _ mode: inout UInt16, _ set: (UInt32, UInt32) throws(Errno) -> Void) {
         // On a directory these bits give nobody rights.
         let dangerous = entry.kind == .directory ? 0 : MetadataRestorer.setUserBit | MetadataRestorer.setGroupBit
         let (uid, gid) = ids(of: entry)
         if setsOwners {
-            do throws(Errno) {
-                try set(uid, gid)
-            } catch {
-                failures.append("its owner cannot be set: \(error)")
-                mode &= ~dangerous
-            }
+            let isSet = attempt("owner", at: place) { () throws(Errno) in try set(uid, gid) }
+            if !isSet { mode &= ~dangerous }
             return
         }
         var isOwn = uid == ProcessIdentity.uid

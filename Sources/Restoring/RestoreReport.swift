@@ -10,11 +10,14 @@ package struct RestoreProblem: Hashable, Sendable {
     package var reason: String
     /// True when content or the whole entry is missing, false when only some metadata is.
     package var isLoss: Bool
+    /// How many more entries lack metadata for the same reason, which is said once. 0 for a loss: each of those is named.
+    package var others: UInt64
 
-    package init(place: Path, reason: String, isLoss: Bool) {
+    package init(place: Path, reason: String, isLoss: Bool, others: UInt64 = 0) {
         self.place = place
         self.reason = reason
         self.isLoss = isLoss
+        self.others = others
     }
 }
 
@@ -38,7 +41,7 @@ package struct RestoreReport: Sendable {
     /// Nothing was found that could be restored.
     package var isEmpty: Bool { isComplete && files == 0 && directories == 0 && others == 0 }
 
-    package var isComplete: Bool { skipped.isEmpty && problems.isEmpty && cutShort == nil }
+    package var isComplete: Bool { skipped.isEmpty && problems.isEmpty && ownersNotSet == 0 && cutShort == nil }
 }
 
 /// How far a restore, an import or an export is. Called from any of its threads.

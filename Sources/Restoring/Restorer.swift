@@ -69,7 +69,7 @@ package final class Restorer {
         } catch is Cancellation {
             tree.report.cutShort = ExchangeError(.cancelled, "the restore was cancelled", path: request.target)
         }
-        tree.finishDirectories()
+        tree.finish()
         return tree.report
     }
 

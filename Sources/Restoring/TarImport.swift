@@ -55,7 +55,7 @@ final class TarImport {
             tree.fail(file.place, "the archive ends within its content")
             self.file = nil
         }
-        tree.finishDirectories()
+        tree.finish()
         return tree.report
     }
 
@@ -112,7 +112,7 @@ final class TarImport {
         guard let file else { return }
         self.file = nil
         do throws(Errno) {
-            for failure in try file.complete(tree.metadata) { tree.fail(file.place, failure, isLoss: false) }
+            try file.complete(tree.metadata)
         } catch {
             return tree.fail(file.place, "it cannot be written: \(error)")
         }

@@ -38,13 +38,14 @@ final class TargetTree {
         self.isDryRun = isDryRun
     }
 
-    func fail(_ place: Path, _ reason: String, isLoss: Bool = true) {
-        report.problems.append(RestoreProblem(place: place, reason: reason, isLoss: isLoss))
-        if isLoss { absent.insert(place) }
+    /// The entry at `place` is not restored.
+    func fail(_ place: Path, _ reason: String) {
+        report.problems.append(RestoreProblem(place: place, reason: reason, isLoss: true))
+        absent.insert(place)
     }
 
     func add(_ problems: [RestoreProblem]) {
-        for problem in problems { fail(problem.place, problem.reason, isLoss: problem.isLoss) }
+        for problem in problems { fail(problem.place, problem.reason) }
     }
 
     func isBlocked(_ place: Path) -> Bool {
@@ -82,20 +83,17 @@ final class TargetTree {
     func dress(_ entry: Entry, at place: Path) {
         guard let target, !isDryRun else { return }
         do throws(Errno) {
-            let failures: [String]
             if entry.kind == .file {
                 let file = try target.open(place, [.read, .noFollow, .nonBlocking])
-                let status = try file.status()
                 // Setting what is set already would still move the change time.
-                let hasSameAttributes = try Set(file.extendedAttributes()) == Set(entry.attributes)
-                let isSame = hasSameAttributes && status.mode == entry.mode && status.uid == entry.uid && status.gid == entry.gid
-                failures = isSame ? [] : metadata.apply(entry, to: file)
+                if try metadata.isDressed(entry, file) { return }
+                metadata.apply(entry, at: place, to: file)
+                metadata.applyFlags(of: entry, at: place, to: file)
             } else {
-                failures = metadata.apply(entry, to: TargetDirectory.name(place.name), in: try target.directory(place.parent ?? .root))
+                metadata.apply(entry, at: place, to: NamedEntry(TargetDirectory.name(place.name), in: try target.directory(ofParent: place)))
             }
-            for failure in failures { fail(place, failure, isLoss: false) }
         } catch {
-            fail(place, "its metadata cannot be set: \(error)", isLoss: false)
+            metadata.shortfalls.add("its metadata cannot be set: \(error)", at: place)
         }
     }
 
@@ -179,9 +177,7 @@ final class TargetTree {
                     try directory.makeSpecial(name, kind: entry.kind, mode: entry.mode & 0o700, device: entry.special)
                 }
             }
-            for failure in metadata.apply(entry, to: TargetDirectory.name(place.name), in: directory) {
-                fail(place, failure, isLoss: false)
-            }
+            metadata.apply(entry, at: place, to: NamedEntry(TargetDirectory.name(place.name), in: directory))
             report.others += 1
         } catch {
             fail(place, "it cannot be made: \(error)")
@@ -204,19 +200,22 @@ final class TargetTree {
         }
     }
 
-    /// The last step.
-    func finishDirectories() {
+    /// The last step: what would have stood in the way of the others, and what is to be said once.
+    func finish() {
         guard let target, !isDryRun else { return }
+        metadata.seal(in: target)
         for place in directories.keys.sorted(by: >) {
             guard let entry = directories[place] else { continue }
             do throws(Errno) {
                 let directory = try target.open(place, [.read, .directory, .noFollow])
-                for failure in metadata.apply(entry, to: directory) { fail(place, failure, isLoss: false) }
+                metadata.apply(entry, at: place, to: directory)
+                metadata.applyFlags(of: entry, at: place, to: directory)
             } catch {
-                fail(place, "its metadata cannot be set: \(error)", isLoss: false)
+                metadata.shortfalls.add("its metadata cannot be set: \(error)", at: place)
             }
         }
         directories = [:]
+        report.problems += metadata.shortfalls.take()
         report.ownersNotSet = metadata.ownersNotSet
     }
 }

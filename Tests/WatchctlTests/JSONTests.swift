@@ -54,7 +54,7 @@ struct JSONTests {
         #expect(
             text == """
                 {"bytes":0,"directories":0,"dry_run":false,"files":1,"others":0,"owners_not_set":0,\
-                "problems":[{"loss":false,"path":"/t/b","reason":"no"}],"skipped":["/t/a"],"snapshot":3,"target":"/t"}
+                "problems":[{"loss":false,"others":0,"path":"/t/b","reason":"no"}],"skipped":["/t/a"],"snapshot":3,"target":"/t"}
                 """)
     }
 

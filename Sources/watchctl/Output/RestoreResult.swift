@@ -11,6 +11,8 @@ struct RestoreResult: Encodable, Hashable {
         var reason: String
         /// True when content or the whole entry is missing, false when only some metadata is.
         var loss: Bool
+        /// Further entries that lack the same metadata for the same reason.
+        var others: UInt64
     }
 
     /// Missing for an import.
@@ -39,7 +41,9 @@ struct RestoreResult: Encodable, Hashable {
         others = report.others
         bytes = report.bytes
         skipped = report.skipped.map(place)
-        problems = report.problems.map { Problem(path: place($0.place), reason: SafeText.cleaned($0.reason), loss: $0.isLoss) }
+        problems = report.problems.map {
+            Problem(path: place($0.place), reason: SafeText.cleaned($0.reason), loss: $0.isLoss, others: $0.others)
+        }
         ownersNotSet = report.ownersNotSet
         cutShort = report.cutShort.map { SafeText.cleaned("\($0)") }
     }
@@ -56,13 +60,16 @@ struct RestoreResult: Encodable, Hashable {
     /// Everything that is not as it was, a line each, and what to do.
     var complaints: [String] {
         var result = skipped.map { "\($0): exists and was left as it is" }
-        result += problems.map { "\($0.path): \($0.reason)" }
+        result += problems.map { problem in
+            let others = problem.others > 0 ? " (and of \(SafeText.count(problem.others, "other")))" : ""
+            return "\(problem.path): \(problem.reason)\(others)"
+        }
         if !skipped.isEmpty {
             let count = SafeText.count(skipped.count, "path")
             result.append("\(count) left as they were; --overwrite changed or --overwrite always replaces them, --to puts them elsewhere")
         }
         if ownersNotSet > 0 {
-            result.append("\(SafeText.count(ownersNotSet, "entry", plural: "entries")) belong to you now and not to their owners: only root can give files away")
+            result.append("\(SafeText.count(ownersNotSet, "entry belongs", plural: "entries belong")) to you now and not to their owners: only root can give files away")
         }
         if let cutShort { result.append(cutShort) }
         return result
