@@ -28,6 +28,8 @@ package final class MergeSeries {
     private var smallFrames = 0
 
     private static let payloadSizes = 1 << 20...16 << 20
+    /// While somebody waits: two compressors of frames of 16 MiB alone take more memory than a rotation may.
+    private static let quickPayloadSize = 4 << 20
     private static let manifestSize = 4 << 20
     /// Bytes of manifest that are compressed as well as data is. The manifest of a full snapshot of a million entries is longer, and
     /// compressing all of it at that level takes longer than everything else in a rotation: the rest waits for the deep lane.
@@ -84,7 +86,7 @@ package final class MergeSeries {
                     UnsafeRawBufferPointer(rebasing: bytes[start..<end]), contentOffset: content - start, digest: chunk.digest,
                     length: chunk.length)
             }
-            // Two compressors with frames of half the size take half the memory, and somebody works meanwhile.
+            // Somebody works meanwhile, and needs the memory.
             if gathered.count >= (isQuick ? settings.gathering / 2 : settings.gathering) { try flushGathered() }
         }
     }
@@ -148,7 +150,8 @@ package final class MergeSeries {
     private func flushGathered() throws {
         // What is little is cut so that all processors have a part of it.
         let share = (gathered.count + payload.count) / Machine.processors + 1
-        let size = min(max(share, MergeSeries.payloadSizes.lowerBound), MergeSeries.payloadSizes.upperBound)
+        let most = isQuick ? MergeSeries.quickPayloadSize : MergeSeries.payloadSizes.upperBound
+        let size = min(max(share, MergeSeries.payloadSizes.lowerBound), most)
         try gathered.forEachByType { entry, contentOffset, digest, length in
             if payload.count > 0, payload.count + entry.count > size { try flush() }
             payload.append(entry: entry, contentOffset: contentOffset, digest: digest, length: length)
