@@ -74,6 +74,30 @@ public struct BootInstant: Hashable, Comparable, Sendable {
         return BootInstant(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
     }
 
+    /// How long the machine has slept since it was started: this clock counts that, CLOCK_MONOTONIC does not.
+    /// Source: clock_gettime(2).
+    public static func timeAsleep() -> Duration {
+        var least: Int64?
+        var asleep: Int64 = 0
+        // A thread that had to wait between the readings would take that for sleep: the closest readings count.
+        for _ in 0..<5 {
+            let before = monotonicNanoseconds()
+            let boot = now().nanoseconds
+            let after = monotonicNanoseconds()
+            if let least, least <= after - before { continue }
+            least = after - before
+            asleep = boot - after
+            if after - before < 1_000_000 { break }
+        }
+        return .nanoseconds(asleep)
+    }
+
+    private static func monotonicNanoseconds() -> Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+    }
+
     public static func < (left: BootInstant, right: BootInstant) -> Bool { left.nanoseconds < right.nanoseconds }
 
     public static func + (left: BootInstant, right: Duration) -> BootInstant {

@@ -54,7 +54,6 @@ package struct FullOptions: OptionSet, Hashable, Sendable {
 /// Why the dirty set cannot be relied on. The text is for logs and the status.
 package enum ReconcileReason: String, Hashable, Sendable, CaseIterable {
     case start
-    case uncleanStop = "unclean stop"
     case overflow
     case remount
     case resume = "resumed from sleep"

@@ -1,14 +1,22 @@
 // Two ways of waiting longer each time: after failures, and after reconciles that follow each other too closely.
 // Both count on the boot clock, in nanoseconds.
 
+package import Kernel
+
 /// Tries again after 10 s, 20 s, 40 s … 10 min.
-struct RetryBackoff: Hashable, Sendable {
+package struct RetryBackoff: Hashable, Sendable {
     static let first: Int64 = 10 * 1_000_000_000
     static let limit: Int64 = 600 * 1_000_000_000
 
     private var failures = 0
     /// Not before this; nil after a success.
     private(set) var retryAt: Int64?
+
+    package init() {}
+
+    package var retry: BootInstant? { retryAt.map(BootInstant.init(nanoseconds:)) }
+
+    package mutating func failed(at instant: BootInstant) { failed(at: instant.nanoseconds, isRequested: false) }
 
     /// - Parameter isRequested: An attempt on request begins the backoff, but its failure does not make it longer.
     mutating func failed(at now: Int64, isRequested: Bool) {
@@ -18,7 +26,7 @@ struct RetryBackoff: Hashable, Sendable {
         failures += 1
     }
 
-    mutating func reset() {
+    package mutating func reset() {
         self = RetryBackoff()
     }
 }

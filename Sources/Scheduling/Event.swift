@@ -6,10 +6,13 @@ package import Kernel
 package struct Instants: Hashable, Sendable {
     package var boot: BootInstant
     package var wall: Timestamp
+    /// How long the machine has slept until now, counted from any moment.
+    package var asleep: Duration
 
-    package init(boot: BootInstant, wall: Timestamp) {
+    package init(boot: BootInstant, wall: Timestamp, asleep: Duration = .zero) {
         self.boot = boot
         self.wall = wall
+        self.asleep = asleep
     }
 }
 

@@ -49,6 +49,7 @@ package struct Scheduler: Sendable {
     private(set) var deferredSince: Int64 = 0
     private(set) var pauseEnd: Int64?
     private var isAnchored = false
+    private var asleep = Duration.zero
 
     package init(settings: ScheduleSettings, state: ScheduleState) {
         self.settings = settings
@@ -61,7 +62,9 @@ package struct Scheduler: Sendable {
         if !isAnchored {
             anchor(instants)
             isAnchored = true
+            asleep = instants.asleep
         }
+        noteSleep(instants)
         switch event {
         case .started: need(.start, at: now)
         case .dirty(let count, let nextDue):
@@ -180,6 +183,13 @@ extension Scheduler {
             storm.reasonArrived(at: now, interval: reconcileInterval ?? Scheduler.defaultInterval)
         }
         reasons.insert(reason)
+    }
+
+    /// What happened to disks and networks while the machine slept, no event tells.
+    private mutating func noteSleep(_ instants: Instants) {
+        // Less is the noise of reading two clocks, not a sleep.
+        if instants.asleep - asleep >= .seconds(1) { need(.resume, at: instants.boot.nanoseconds) }
+        asleep = max(asleep, instants.asleep)
     }
 
     private mutating func pause(_ duration: Duration?, at instants: Instants) {

@@ -9,6 +9,8 @@ final class Desk {
     var now: Double
     /// What the wall clock is ahead of the boot clock, in seconds.
     var wallOffset: Double
+    /// Seconds that the machine has slept.
+    var asleep: Double = 0
 
     static let epoch = 1_700_000_000.0
 
@@ -18,7 +20,7 @@ final class Desk {
         self.wallOffset = wallOffset
     }
 
-    var instants: Instants { Instants(boot: boot(now), wall: wall(now + wallOffset)) }
+    var instants: Instants { Instants(boot: boot(now), wall: wall(now + wallOffset), asleep: .seconds(asleep)) }
 
     @discardableResult
     func hear(_ event: Event, at seconds: Double? = nil) -> String {

@@ -236,6 +236,26 @@ struct SchedulerTests {
         #expect(desk.hear(.timer, at: 8 * 86400) == "reconcile interval")
     }
 
+    @Test func wakingFromSleepReconciles() {
+        let desk = Desk()
+        // What it slept before the daemon began does not count.
+        desk.asleep = 5000
+        #expect(desk.hear(.timer) == "wait 3600.0 next reconcile")
+        desk.asleep += 0.9
+        #expect(desk.hear(.timer, at: 1) == "wait 3600.0 next reconcile")
+        desk.asleep += 60
+        #expect(desk.hear(.dirty(count: 0, nextDue: nil), at: 61) == "reconcile resumed from sleep")
+        #expect(desk.hear(.finished(.unchanged), at: 62) == "wait 3662.0 next reconcile")
+        // A lid that is opened and closed all the time makes no storm.
+        for nap in 1...2 {
+            desk.asleep += 10
+            desk.hear(.timer, at: 62 + Double(nap))
+            desk.hear(.finished(.unchanged))
+        }
+        desk.asleep += 10
+        #expect(desk.hear(.timer, at: 64.5) == "wait 65.0 reconciles too close together")
+    }
+
     @Test func clockThatWasSetBackDelaysNothing() {
         // The state is from next year.
         let desk = Desk(state: .settled(Desk.epoch + 31_536_000))
