@@ -21,6 +21,8 @@ package struct PendingChange: Hashable, Sendable {
     package let first: BootInstant
     package let last: BootInstant
     package let due: BootInstant
+    /// The quiet period that backoff has given it; nil when it has the usual one.
+    package let rest: Duration?
 }
 
 extension DirtySet {
@@ -77,7 +79,8 @@ extension DirtySet {
             if change.covers(Change(path: path, scope: .entry)) {
                 return PendingChange(
                     change: change, first: BootInstant(nanoseconds: node.clock.first),
-                    last: BootInstant(nanoseconds: node.clock.last), due: BootInstant(nanoseconds: patience.due(node.clock)))
+                    last: BootInstant(nanoseconds: node.clock.last), due: BootInstant(nanoseconds: patience.due(node.clock)),
+                    rest: node.clock.level > 0 ? rest(node.clock.level) : nil)
             }
         }
         return nil

@@ -14,6 +14,8 @@ struct PathPrefix: Hashable, Sendable {
         left.length == right.length && left.bytes.hasPrefix(of: right.bytes, length: left.length)
     }
 
+    var path: Path { Path(unchecked: bytes.count == length ? bytes : Array(bytes[..<length])) }
+
     func hash(into hasher: inout Hasher) {
         bytes.withUnsafeBytes { hasher.combine(bytes: UnsafeRawBufferPointer(rebasing: $0[..<length])) }
     }
@@ -69,10 +71,7 @@ struct DirtyTree: Sendable {
         var queued: Int64 = 0
         var clock = DirtyClock(first: 0, last: 0, settled: false)
 
-        var path: Path {
-            prefix.bytes.count == prefix.length
-                ? Path(unchecked: prefix.bytes) : Path(unchecked: Array(prefix.bytes[..<prefix.length]))
-        }
+        var path: Path { prefix.path }
     }
 
     var nodes: [Node] = []

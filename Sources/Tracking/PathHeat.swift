@@ -20,6 +20,9 @@ struct PathHeat: Sendable {
 
     var isEmpty: Bool { young.isEmpty && old.isEmpty }
 
+    /// All that is remembered; of a path in both generations the younger record.
+    var records: [PathPrefix: Record] { old.merging(young) { $1 } }
+
     subscript(path: PathPrefix) -> Record? {
         young[path] ?? (old.isEmpty ? nil : old[path])
     }

@@ -296,6 +296,31 @@ struct DirtySetTests {
         #expect(batch16.changes == [entry("home/me/letter")])
     }
 
+    @Test func hotPathsAreNamed() throws {
+        var set = set()
+        for second in 0..<200 {
+            set.add(entry("home/me/log"), at: at(Double(second)))
+            if second % 20 == 0 { set.add(entry("home/me/calm"), at: at(Double(second))) }
+            _ = set.takeSettled(at: at(Double(second)))
+        }
+        set.add(entry("home/me/letter"), at: at(199))
+        let hot = set.hot(at: at(200), limit: 10)
+        #expect(hot.map(\.path) == [path("home/me/log")])
+        // 30 s, then 4, 8, 16, 32, 64: the doubled quiet periods that are longer than the deadline.
+        #expect(hot.first?.rest == .seconds(64))
+        #expect(hot.first?.due == set.pending(at: path("home/me/log"))?.due)
+        #expect(set.pending(at: path("home/me/log"))?.rest == .seconds(64))
+        #expect(set.hot(path("home/me/log"), at: at(200)) == hot.first)
+        #expect(set.hot(path("home/me/letter"), at: at(200)) == nil && set.pending(at: path("home/me/letter"))?.rest == nil)
+        #expect(set.hot(at: at(200), limit: 0).isEmpty)
+        // Taken, it is still hot until it has been calm.
+        let due = try #require(hot.first?.due)
+        _ = set.takeSettled(at: due)
+        #expect(set.hot(at: due, limit: 10).map(\.path) == [path("home/me/log")])
+        #expect(set.hot(at: due, limit: 10).first?.due == nil)
+        #expect(set.hot(at: due + .seconds(3600), limit: 10).isEmpty)
+    }
+
     @Test func explainsWhatStandsForAPath() {
         var set = set()
         set.add(subtree("home/me/d"), at: at(1))
