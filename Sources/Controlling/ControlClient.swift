@@ -30,6 +30,10 @@ package struct ControlClient: Sendable {
 
     package func status() throws -> StatusReport { try call("GET", "/v1/status", nil, StatusReport.self) }
 
+    package func explain(_ path: Path) throws -> PathWatch {
+        try call("GET", "/v1/explain?path=/\(PercentCoding.encode(path.bytes))", nil, PathWatch.self)
+    }
+
     package func post<Output: Decodable>(_ path: String, _ body: (some Encodable)?, _ output: Output.Type) throws -> Output {
         try call("POST", path, try body.map { try ControlJSON.encode($0) }, output)
     }

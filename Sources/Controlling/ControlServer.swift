@@ -54,6 +54,7 @@ package struct ControlServer: Sendable {
         let service = service
         router.get("/v1/status") { _, _ in try answer(await service.status()) }
         router.get("/v1/events") { _, _ in events(await service.statusChanges()) }
+        router.get("/v1/explain") { request, _ in try await answering { try await service.explain(try path(in: request.uri.query)) } }
         router.post("/v1/snapshots") { request, _ in try await call(request, SnapshotRequest()) { try await service.snapshot($0) } }
         router.post("/v1/verify") { request, _ in
             try await call(request, VerifyRequest(depth: .sample)) { try await service.verify($0) }
@@ -71,6 +72,17 @@ package struct ControlServer: Sendable {
         router.post("/v1/catalog/rebuild") { _, _ in try await answering { try await service.rebuildCatalog() } }
         return router
     }
+}
+
+/// The path that `path=…` names.
+private func path(in query: String?) throws -> Path {
+    let field = query?.split(separator: "&").first { $0.hasPrefix("path=") }
+    guard let bytes = field.flatMap({ PercentCoding.decode($0.dropFirst(5)) }), bytes.first == UInt8(ascii: "/"),
+        let path = bytes.count == 1 ? .root : Path(validating: Array(bytes.dropFirst()))
+    else {
+        throw Problem(title: "Bad request", status: 400, detail: "path= names an absolute path, percent-encoded", exitStatus: 64)
+    }
+    return path
 }
 
 /// What the router itself refuses (no such path, another method) is a problem in the same form.

@@ -25,3 +25,23 @@ extension KeyedDecodingContainer {
         try decodeIfPresent(type, forKey: key) ?? Nullable(wrappedValue: nil)
     }
 }
+
+/// A list that a file or a daemon of an earlier version does not have: it is empty then.
+@propertyWrapper
+package struct Later<Element: Codable & Hashable & Sendable>: Codable, Hashable, Sendable {
+    package var wrappedValue: [Element]
+
+    package init(wrappedValue: [Element]) {
+        self.wrappedValue = wrappedValue
+    }
+
+    package init(from decoder: any Decoder) throws { wrappedValue = try [Element](from: decoder) }
+
+    package func encode(to encoder: any Encoder) throws { try wrappedValue.encode(to: encoder) }
+}
+
+extension KeyedDecodingContainer {
+    package func decode<Element>(_ type: Later<Element>.Type, forKey key: Key) throws -> Later<Element> {
+        try decodeIfPresent(type, forKey: key) ?? Later(wrappedValue: [])
+    }
+}

@@ -75,10 +75,48 @@ package struct StatusReport: Codable, Hashable, Sendable {
     package struct Pending: Codable, Hashable, Sendable {
         package var paths: Int
         @Nullable package var oldestAgeSeconds: Double?
+        /// The paths that change all the time, at most twenty; those that are saved least often first.
+        @Later package var hot: [Hot]
 
-        package init(paths: Int, oldestAgeSeconds: Double?) {
+        package init(paths: Int, oldestAgeSeconds: Double?, hot: [Hot] = []) {
             self.paths = paths
             self.oldestAgeSeconds = oldestAgeSeconds
+            self.hot = hot
+        }
+    }
+
+    /// A path that is saved less often because it never comes to rest.
+    package struct Hot: Codable, Hashable, Sendable {
+        package var path: String
+        /// How long it must rest now, at most, before it is saved.
+        package var backoffSeconds: Double
+        /// When it is saved next; null when it has not changed since.
+        @Nullable package var due: String?
+
+        package init(path: String, backoffSeconds: Double, due: String?) {
+            self.path = path
+            self.backoffSeconds = backoffSeconds
+            self.due = due
+        }
+    }
+
+    /// A comparison of everything in the sources with the latest snapshot.
+    package struct Reconcile: Codable, Hashable, Sendable {
+        package var time: String
+        /// For example `start`, `overflow`, `interval`, `full`.
+        package var reasons: [String]
+        /// What the comparison took, without reading content.
+        package var seconds: Double
+        /// What was looked at, and what differed.
+        package var entries: UInt64
+        package var changed: UInt64
+
+        package init(time: String, reasons: [String], seconds: Double, entries: UInt64, changed: UInt64) {
+            self.time = time
+            self.reasons = reasons
+            self.seconds = seconds
+            self.entries = entries
+            self.changed = changed
         }
     }
 
@@ -96,24 +134,30 @@ package struct StatusReport: Codable, Hashable, Sendable {
         package var backend: String
         package var directoriesWatched: Int
         package var directoriesWanted: Int
+        /// The most directories to watch, so that other programs can watch some too; null where watches are not counted.
+        @Nullable package var limit: Int?
         package var events: UInt64
         package var overflows: UInt64
         package var reconciles: UInt64
         @Nullable package var lastReconcile: String?
+        /// The latest five, the newest first.
+        @Later package var recentReconciles: [Reconcile]
         /// The first of them; `directoriesWanted - directoriesWatched` tells how many there are.
         package var unwatched: [Unwatched]
 
         package init(
-            backend: String, directoriesWatched: Int, directoriesWanted: Int, events: UInt64, overflows: UInt64,
-            reconciles: UInt64, lastReconcile: String?, unwatched: [Unwatched]
+            backend: String, directoriesWatched: Int, directoriesWanted: Int, limit: Int? = nil, events: UInt64, overflows: UInt64,
+            reconciles: UInt64, lastReconcile: String?, recentReconciles: [Reconcile] = [], unwatched: [Unwatched]
         ) {
             self.backend = backend
             self.directoriesWatched = directoriesWatched
             self.directoriesWanted = directoriesWanted
+            self.limit = limit
             self.events = events
             self.overflows = overflows
             self.reconciles = reconciles
             self.lastReconcile = lastReconcile
+            self.recentReconciles = recentReconciles
             self.unwatched = unwatched
         }
     }

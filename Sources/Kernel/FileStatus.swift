@@ -57,9 +57,13 @@ public struct FileStatus: Hashable, Sendable {
 
     /// The status of `path`; a symlink as its last component is not followed.
     public init(of path: Path) throws(Errno) {
+        if path.bytes.count < 4000 {
+            // Without a descriptor: also where there is none left.
+            try self.init(AT_FDCWD, path.terminated, AT_SYMLINK_NOFOLLOW)
+            return
+        }
         let directory = try Descriptor.ofParent(of: path)
-        let name: [CChar] = path.isRoot ? [CChar(bitPattern: UInt8(ascii: "."))] : path.name.map { CChar(bitPattern: $0) }
-        try self.init(of: name + [0], in: directory)
+        try self.init(of: path.name.map { CChar(bitPattern: $0) } + [0], in: directory)
     }
 
     init(_ directory: CInt, _ name: UnsafePointer<CChar>, _ flags: CInt) throws(Errno) {

@@ -88,22 +88,6 @@ public struct Inotify: ~Copyable, Sendable {
     }
 
     borrowing func pollable() -> CInt { descriptor.rawValue }
-
-    /// How many directories this user may watch in all programs together; nil when the kernel does not tell.
-    public static func userWatchLimit() -> Int? {
-        let limits = ["/proc/sys/fs/inotify/max_user_watches", "/proc/sys/user/max_inotify_watches"].compactMap(number(in:))
-        return limits.min()
-    }
-
-    /// How many events the queue of an instance holds. Source: inotify(7), max_queued_events.
-    public static func queueLimit() -> Int {
-        number(in: "/proc/sys/fs/inotify/max_queued_events") ?? 16384
-    }
-
-    private static func number(in file: String) -> Int? {
-        guard let path = Path(file), let bytes = try? path.readFile(limit: 64) else { return nil }
-        return Int(String(decoding: bytes.prefix { (0x30...0x39).contains($0) }, as: UTF8.self))
-    }
 }
 
 /// Writes "/proc/self/fd/N" and a NUL; `buffer` has 32 bytes that are zero.

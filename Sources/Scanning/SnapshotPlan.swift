@@ -19,6 +19,21 @@ package struct SnapshotPlan: Sendable {
 
     /// True when a snapshot of it would equal the one before.
     package var isEmpty: Bool { upserts.isEmpty && deletions.isEmpty }
+
+    /// The directories in which an entry is new or differs. One in which an entry is gone differs itself.
+    ///
+    /// - Returns: In tree order; empty when there are more than `limit`.
+    package func changedDirectories(limit: Int) -> [Path] {
+        var result: Set<Path> = []
+        var latest: Path?
+        for planned in upserts {
+            guard let directory = planned.kind == .directory ? planned.path : planned.path.parent, directory != latest else { continue }
+            latest = directory
+            result.insert(directory)
+            if result.count > limit { return [] }
+        }
+        return result.sorted()
+    }
 }
 
 /// An entry to read.

@@ -27,9 +27,10 @@ struct ChangeBatch {
     }
 
     /// The path of a watch's directory, remembered for the next event of the same. Nil when it is not in the tree.
-    mutating func directory(of watch: Int32, in tree: WatchTree) -> Path? {
+    mutating func directory(of watch: Int32, in tree: inout WatchTree) -> Path? {
         if watch == directoryWatch { return directory }
         guard let path = tree.path(of: watch) else { return nil }
+        tree.touch(watch)
         directoryWatch = watch
         directory = path
         return path

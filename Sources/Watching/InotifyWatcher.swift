@@ -78,10 +78,26 @@ package final class InotifyWatcher: Watcher {
 
     package func statistics() -> WatchStatistics {
         session.state.withLock { state in
-            WatchStatistics(
-                backend: "inotify", directoriesWatched: state.tree.count,
-                directoriesWanted: state.tree.count + state.unwatched.count, events: state.events,
-                overflows: state.overflows, unwatched: state.unwatched.listed, unwatchedCount: state.unwatched.count)
+            let unwatched = state.formerlyUnwatched ?? state.unwatched
+            return WatchStatistics(
+                backend: "inotify", directoriesWatched: state.tree.count, directoriesWanted: state.tree.count + unwatched.count,
+                events: state.events, overflows: state.overflows, unwatched: unwatched.listed, unwatchedCount: unwatched.count,
+                budget: state.budget)
+        }
+    }
+
+    package func compared(changed: [Path]) { session.add(.exchange(changed)) }
+
+    package func coverage(of path: Path) -> WatchCoverage {
+        session.state.withLock { state in
+            if state.tree.find(path) != nil || path.parent.map({ state.tree.find($0) != nil }) ?? false {
+                // A file, or a directory that is not watched itself.
+                if let reason = state.unwatched.reason(of: path) { return .unwatched(path, reason) }
+                return .watched
+            }
+            if let (place, reason) = state.unwatched.nearest(path) { return .unwatched(place, reason) }
+            // Excluded, unless it is one of those that are only counted.
+            return state.unwatched.isComplete ? .watched : .unwatched(path, .watchLimit)
         }
     }
 

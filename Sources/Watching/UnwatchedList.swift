@@ -14,6 +14,7 @@ struct UnwatchedList {
 
     var count: Int { reasons.count + unlisted }
     var isEmpty: Bool { reasons.isEmpty }
+    var isComplete: Bool { unlisted == 0 }
 
     var listed: [(path: Path, reason: UnwatchedReason)] {
         reasons.map { ($0.key, $0.value) }.sorted { $0.0 < $1.0 }
@@ -21,6 +22,29 @@ struct UnwatchedList {
 
     func contains(_ reason: UnwatchedReason) -> Bool {
         unlisted > 0 || reasons.values.contains(reason)
+    }
+
+    /// Some would be watched if there were descriptors or memory.
+    var hasShortage: Bool {
+        reasons.values.contains { if case .shortOf = $0 { true } else { false } }
+    }
+
+    func reason(of path: Path) -> UnwatchedReason? { reasons[path] }
+
+    /// The listed directory at or nearest above a path.
+    func nearest(_ path: Path) -> (path: Path, reason: UnwatchedReason)? {
+        if reasons.isEmpty { return nil }
+        var place: Path? = path
+        while let here = place {
+            if let reason = reasons[here] { return (here, reason) }
+            place = here.parent
+        }
+        return nil
+    }
+
+    /// Those of `earlier` that are not here any more; nil when they are not all known by name.
+    func released(since earlier: UnwatchedList) -> [Path]? {
+        earlier.isComplete ? earlier.reasons.keys.filter { reasons[$0] == nil }.sorted() : nil
     }
 
     mutating func insert(_ path: Path, _ reason: UnwatchedReason) {

@@ -104,6 +104,10 @@ extension WatchSession {
                 state.unwatched.remove(path)
                 let displaced = state.tree.insert(watch, parent: parent, name: name, identity: status.identity)
                 return displaced.map { .done(.added(watch), ending: $0) } ?? .done(.left, ending: [watch])
+            } catch .noSpace {
+                // Others took what the budget counted on. Whoever asks next is not refused once more.
+                state.limit = min(state.limit, state.tree.count)
+                return .full
             } catch { return .failed(error) }
         }
     }

@@ -21,7 +21,8 @@ extension WatchSession {
             if check.hasReturned { signal(.returned(sources[source])) }
         }
         // An administrator may have raised the limit since.
-        if state.withLock({ $0.unwatched.contains(.watchLimit) && watchLimit() > $0.limit }) { add(.verify) }
+        let limit = state.withLock { $0.unwatched.contains(.watchLimit) ? $0.budget.limit : nil }
+        if let limit, let present = Inotify.limit(of: .watches), present.value > limit.value { add(.verify) }
     }
 
     /// Compares one root, and watches it when it is new.

@@ -6,6 +6,11 @@ import Kernel
 extension WatchSession {
     /// Watches the private directory, which may have been removed and made again, and puts a cookie into it.
     func placeCookie(_ waiter: CookieJar.Waiter) throws(Errno) {
+        try cookies.place(waiter, in: openCookies())
+    }
+
+    /// The private directory, watched.
+    func openCookies() throws(Errno) -> Descriptor {
         try cookies.directory.makeDirectories(mode: 0o700)
         let directory = try Descriptor.open(cookies.directory, [.read, .directory])
         var failure: Errno?
@@ -15,7 +20,7 @@ extension WatchSession {
             } catch { failure = error }
         }
         if let failure { throw failure }
-        try cookies.place(waiter, in: directory)
+        return directory
     }
 
     /// Returns when the waiter is woken, and also when the time is over.

@@ -9,6 +9,8 @@ extension WatchSession {
     /// Runs until `stop`.
     func doWork() {
         state.withLock { $0.mounts = readMounts() ?? [] }
+        // Before the directories, which would take all that there is. Without it, waiting for the watcher fails and says so.
+        _ = try? openCookies()
         while let job = work.wait(until: { work -> WatchJob?? in work.isStopping ? .some(nil) : work.next().map { .some($0) } }) {
             switch job {
             case .attach(let parent, let name, let cause): attach(parent, name, cause)
@@ -16,32 +18,38 @@ extension WatchSession {
             case .checkSources: checkSources()
             case .verify: verify()
             case .compareMounts: compareMounts()
+            case .exchange(let changed): exchange(changed)
             case .barrier(let number): cookies.arrived(number)
             }
         }
     }
 
     /// Makes watches and tree equal to what is there, then says `ready`.
-    private func verify() {
-        let limit = watchLimit()
-        state.withLock { state in
+    func verify() {
+        let budget = WatchBudget.present(settings)
+        let earlier = state.withLock { state in
             state.tree.beginEpoch()
-            state.unwatched.removeAll()
-            state.limit = limit
+            state.budget = budget
+            state.limit = budget.directories
+            state.formerlyUnwatched = state.unwatched
+            defer { state.unwatched.removeAll() }
+            return state.unwatched
         }
         let checks = sources.indices.map { checkSource($0) }
         walk(checks.compactMap { check in check.watch.map { Visit(watch: $0, again: true) } })
         if isStopping { return }
         unwatch(state.withLock { $0.tree.sweep() })
         for source in sources.indices where checks[source].hasReturned { signal(.returned(sources[source])) }
+        announce(released: earlier)
+        state.withLock { $0.formerlyUnwatched = nil }
         signal(.ready)
     }
 
-    /// The most directories to watch.
-    func watchLimit() -> Int {
-        if let limit = settings.watchLimit { return limit }
-        guard let limit = Inotify.userWatchLimit() else { return .max }
-        return Int(Double(limit) * (1 - min(max(settings.reserveWatches, 0), 1)))
+    /// What happened in directories that were not watched before, no event told.
+    private func announce(released earlier: UnwatchedList) {
+        if earlier.isEmpty { return }
+        let released = state.withLock { $0.unwatched.released(since: earlier) } ?? sources
+        if !released.isEmpty { sink(released.map { Change(path: $0, scope: .subtree) }) }
     }
 
     /// Watches the directory `name` and all below it.
@@ -168,6 +176,7 @@ extension WatchSession {
         switch error {
         case .noSuchFileOrDirectory, .notDirectory, .tooManySymbolicLinkLevels: break
         case .noSpace: leave(path, .watchLimit)
+        case .tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory: leave(path, .shortOf(error))
         default: leave(path, .unreadable(error))
         }
     }
@@ -175,7 +184,11 @@ extension WatchSession {
     func leave(_ path: Path, _ reason: UnwatchedReason) {
         state.withLock { $0.unwatched.insert(path, reason) }
         // Asked only now: when it goes away later, an event does the same.
-        if !path.exists { state.withLock { $0.unwatched.remove(path) } }
+        do throws(Errno) {
+            _ = try FileStatus(of: path)
+        } catch .noSuchFileOrDirectory, .notDirectory {
+            state.withLock { $0.unwatched.remove(path) }
+        } catch {}
     }
 
     /// Ends watches that are not in the tree any more. Each gives an event: in between, the reader makes room.

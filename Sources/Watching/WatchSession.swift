@@ -33,7 +33,7 @@ final class WatchSession: Sendable {
         self.isExcluded = isExcluded
         self.sink = sink
         self.signal = signal
-        do { inotify = try Inotify() } catch { throw WatchError(.instance, errno: error) }
+        do { inotify = try Inotify() } catch { throw WatchSession.cause(of: error) }
         do {
             mountTable = try MountTable.open()
             wakeUp = try WakeUp()
@@ -43,6 +43,13 @@ final class WatchSession: Sendable {
             WatchState(
                 sources: sources, unwatchedListed: settings.unwatchedListed, cookiePrefix: cookies.prefix,
                 isExcluded: isExcluded))
+    }
+
+    /// EMFILE means either of two limits: without descriptors, no other kind of them can be had either.
+    private static func cause(of error: Errno) -> WatchError {
+        guard error == .tooManyOpenFiles else { return WatchError(.resources, errno: error) }
+        do throws(Errno) { _ = try WakeUp() } catch { return WatchError(.resources, errno: error) }
+        return WatchError(.instance, errno: error)
     }
 
     var isStopping: Bool { work.withLock { $0.isStopping } }

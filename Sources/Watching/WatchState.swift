@@ -28,6 +28,8 @@ struct WatchState {
     var tree: WatchTree
     var moves = PendingMoves()
     var unwatched: UnwatchedList
+    /// While everything is compared with what is watched: what was not watched before. It holds until the new list is complete.
+    var formerlyUnwatched: UnwatchedList?
     /// The parent directories of the roots, and whose.
     var guards: [Int32: [Int]] = [:]
     /// False while a source is out of reach; it is said once.
@@ -35,8 +37,10 @@ struct WatchState {
     var cookieWatch: Int32 = -1
     /// Before the number in the name of a cookie; tells them from those of other watchers.
     let cookiePrefix: [UInt8]
-    /// The most directories to watch.
+    var budget = WatchBudget(directories: 0)
+    /// The most directories to watch: the budget, or less where the kernel gave no more.
     var limit = 0
+    var tally = ChangeTally()
     /// The mounts at, above and below the sources.
     var mounts: Set<MountRecord> = []
     var events: UInt64 = 0
@@ -66,7 +70,7 @@ struct WatchState {
             outcome.hasOverflowed = true
             return
         }
-        guard let directory = outcome.batch.directory(of: event.watch, in: tree) else {
+        guard let directory = outcome.batch.directory(of: event.watch, in: &tree) else {
             applyOutsideOfSources(event, to: &outcome)
             return
         }
@@ -144,6 +148,13 @@ struct WatchState {
             _ = outcome.batch.add(
                 watch: event.watch, directory: directory, name: UnsafeRawBufferPointer(start: nil, count: 0), scope: .entry,
                 settling: .unchanged, kind: .directory, isExcluded: isExcluded)
+        }
+        if isDirectory, isIncluded, event.kinds.contains(.attributes), !unwatched.isEmpty {
+            // It may have become readable.
+            let path = ChangeBatch.join(directory, event.name)
+            if case .unreadable = unwatched.reason(of: path) {
+                outcome.jobs.append(.attach(parent: event.watch, name: Array(event.name), .created))
+            }
         }
         guard isDirectory, changesList else { return }
         if event.kinds.contains(.movedFrom) {

@@ -8,7 +8,7 @@ extension WatchTree {
     /// - Returns: The watches that were removed.
     mutating func insertRoot(_ watch: Int32, source: Int, identity: UInt64) -> [Int32] {
         let removed = root(source).map { remove($0) } ?? []
-        let row = newRow(Node(watch: watch, parent: WatchTree.rootMark, nameStart: UInt32(source), epoch: epoch, identity: identity))
+        let row = newRow(Node(watch: watch, parent: WatchTree.rootMark, nameStart: UInt32(source), epoch: epoch, round: round, identity: identity))
         roots[source] = row
         return removed
     }
@@ -21,7 +21,7 @@ extension WatchTree {
     ) -> [Int32]? {
         guard let parentRow = rowNumber(parent), (1...255).contains(name.count) else { return nil }
         let removed = child(of: parent, name: name).map { remove($0) } ?? []
-        let row = newRow(Node(watch: watch, parent: Int32(parentRow), epoch: epoch, identity: identity))
+        let row = newRow(Node(watch: watch, parent: Int32(parentRow), epoch: epoch, round: round, identity: identity))
         setName(Int(row), name)
         link(row)
         return removed

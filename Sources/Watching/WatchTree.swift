@@ -18,6 +18,8 @@ struct WatchTree {
         var nameStart: UInt32 = 0
         var nameCount: UInt8 = 0
         var epoch: UInt8 = 0
+        /// The latest round in which an event was heard, or the directory was added.
+        var round: UInt8 = 0
         var isDetached = false
         var nameHash: UInt32 = 0
         var identity: UInt64
@@ -36,6 +38,8 @@ struct WatchTree {
     var unusedNameBytes = 0
     var roots: [Int32]
     var epoch: UInt8 = 0
+    /// Counts comparisons of everything.
+    var round: UInt8 = 0
 
     init(sources: [Path]) {
         self.sources = sources

@@ -14,6 +14,8 @@ enum WatchJob {
     /// Compare everything with what is watched.
     case verify
     case compareMounts
+    /// Directories that had changed, says a comparison of everything.
+    case exchange([Path])
     /// Tell the waiter of this number.
     case barrier(UInt64)
 }

@@ -18,6 +18,16 @@ package protocol Watcher: Sendable {
 
     func statistics() -> WatchStatistics
 
+    /// Hears of a comparison of everything, and returns at once.
+    ///
+    /// Directories that changed again and again without being watched may get the watches of directories that rest, and what could
+    /// not be watched before is tried again.
+    /// - Parameter changed: The directories in which something differed; empty when nothing did, or so much that it tells nothing.
+    func compared(changed: [Path])
+
+    /// Whether an event tells when this path changes. A path that is excluded or outside the sources counts as watched.
+    func coverage(of path: Path) -> WatchCoverage
+
     /// Ends watching; after it returns, sink and signal are not called any more. Calling it again does nothing.
     func stop()
 }
@@ -76,12 +86,31 @@ package enum WatchSignal: Hashable, Sendable {
 package enum UnwatchedReason: Hashable, Sendable {
     /// The limit of watches is reached: `fs.inotify.max_user_watches`, less the reserve.
     case watchLimit
+    /// No descriptor or memory for it. Tried again after the next comparison.
+    case shortOf(Errno)
     /// Another machine or program may change it unseen: NFS, SMB, FUSE and the like.
     case foreignChanges
     /// The same directory is watched under another path, as with a bind mount.
     case aliased
     /// It cannot be read.
     case unreadable(Errno)
+}
+
+/// What the watcher would notice of a path.
+package enum WatchCoverage: Hashable, Sendable {
+    case watched
+    /// This directory, at or above the path, is not watched.
+    case unwatched(Path, UnwatchedReason)
+}
+
+extension Watcher {
+    // Where one mark stands for a whole file system there are no watches to share out.
+    package func compared(changed: [Path]) {}
+
+    package func coverage(of path: Path) -> WatchCoverage {
+        let above = statistics().unwatched.last { path.isAtOrBelow($0.path) }
+        return above.map { .unwatched($0.path, $0.reason) } ?? .watched
+    }
 }
 
 package struct WatchStatistics: Sendable {
@@ -94,6 +123,8 @@ package struct WatchStatistics: Sendable {
     /// The first `WatchSettings.unwatchedListed` of them, in tree order.
     package var unwatched: [(path: Path, reason: UnwatchedReason)]
     package var unwatchedCount: Int
+    /// Nil where watches are not counted.
+    package var budget: WatchBudget?
 }
 
 /// Why watching could not begin, or not be waited for.
@@ -101,7 +132,7 @@ package struct WatchError: Error, Hashable, CustomStringConvertible {
     package enum Code: Hashable, Sendable {
         /// No inotify instance: `fs.inotify.max_user_instances` programs already have one.
         case instance
-        /// No thread or descriptor for watching.
+        /// No thread, descriptor or memory for watching.
         case resources
         /// The cookie could not be made or did not come back.
         case synchronization
@@ -121,7 +152,7 @@ package struct WatchError: Error, Hashable, CustomStringConvertible {
         let cause = errno.map { ": \($0)" } ?? ""
         switch code {
         case .instance:
-            return "cannot watch\(cause); raise fs.inotify.max_user_instances with sysctl, or close other watching programs"
+            return "cannot watch: all inotify instances of this user are taken\(cause)"
         case .resources:
             return "cannot watch\(cause)"
         case .synchronization:

@@ -216,7 +216,7 @@ class JSONTests(InstallationTestCase):
     def testStatus(self):
         installation = self.small(settings=AT_ONCE)
         # No daemon: what the catalog knows.
-        never = ["activity.progress", "watch.unwatched[", "pending.oldest_age_seconds"]
+        never = ["activity.progress", "watch.unwatched[", "pending.oldest_age_seconds", "pending.hot["]
         self.check("status", installation.status(), unseen=never + ["daemon.", "activity.next", "watch.", "repository.last_verified", "confirmed"])
         installation.run("verify", "--json")
         installation.startDaemon()

@@ -63,9 +63,8 @@ struct StatusFactsTests {
         #expect(codes(report) == ["stale"])
     }
 
-    @Test func pauseUnwatchedKeyAndClockDegrade() {
+    @Test func pauseKeyAndClockDegrade() {
         #expect(codes(facts { $0.isPaused = true }.report()) == ["paused"])
-        #expect(codes(facts { $0.watch.directoriesWanted = 11 }.report()) == ["watch-limit"])
         #expect(codes(facts { $0.keyIsReadableByOthers = true }.report()) == ["key-unsafe"])
         #expect(codes(facts { $0.latest?.time = $0.now.adding(.seconds(301)) }.report()) == ["clock"])
         for report in [facts { $0.isPaused = true }.report(), facts { $0.keyIsReadableByOthers = true }.report()] {

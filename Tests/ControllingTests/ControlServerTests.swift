@@ -14,6 +14,10 @@ import Testing
                 continuation.finish()
             }
         }
+        func explain(_ path: Path) async throws -> PathWatch {
+            PathWatch(
+                path: "\(path.bytes)", watched: false, unwatched: .init(path: "/", reason: "r"), pending: nil, backoffSeconds: 1.5, next: nil)
+        }
         func snapshot(_ request: SnapshotRequest) async throws -> SnapshotResponse {
             if request.tag == "fail" { throw Problem(title: "Full", status: 507, detail: "no space", exitStatus: 1) }
             return SnapshotResponse(
@@ -85,6 +89,24 @@ import Testing
             #expect(try client.post("/v1/pause", PauseRequest(seconds: 1.5), MessageResponse.self).message == "1.5")
             #expect(try client.post("/v1/keys", KeyRequest(action: .add, passphrase: [1, 2, 3]), MessageResponse.self).message == "3")
         }
+    }
+
+    /// Names are bytes, also those that mean something in a URI or are not UTF-8.
+    @Test func pathsThatAreAskedForArriveAsTheyAre() async throws {
+        try await serving { client throws in
+            for bytes in [[], Array("home/a b&c=d?e#f%20/ü".utf8), [0x61, 0xFF, 0x0A, 0x25]] as [[UInt8]] {
+                let report = try client.explain(Path(validating: bytes)!)
+                #expect(report.path == "\(bytes)" && report.backoffSeconds == 1.5)
+            }
+        }
+    }
+
+    /// A daemon or a `status.json` of an earlier version does not know of them.
+    @Test func listsThatAreMissingAreEmpty() throws {
+        var text = String(decoding: try ControlJSON.encode(ControlServerTests.report), as: UTF8.self)
+        text = text.replacing("\"recent_reconciles\":[],", with: "").replacing("\"hot\":[],", with: "").replacing("\"limit\":null,", with: "")
+        #expect(try ControlJSON.decode(StatusReport.self, from: Array(text.utf8)) == ControlServerTests.report)
+        #expect(!text.contains("\"hot\"") && !text.contains("recent") && !text.contains("\"limit\""))
     }
 
     @Test func eventsArriveOneByOne() async throws {

@@ -27,10 +27,12 @@ func report(
         latestSnapshot: .init(
             number: 42, kind: "incremental", time: moment(secondsAgo: 3600), ageSeconds: 3600, entriesChanged: 3, bytesAdded: 1234),
         asOf: present.iso8601, confirmed: confirmed, latestFull: .init(number: 40, time: moment(secondsAgo: 86400)),
-        pending: .init(paths: 2, oldestAgeSeconds: 1.7),
+        pending: .init(paths: 2, oldestAgeSeconds: 1.7, hot: [.init(path: "/home/me/log", backoffSeconds: 900, due: nil)]),
         watch: .init(
             backend: "inotify", directoriesWatched: 16613, directoriesWanted: 16614, events: 123_456, overflows: 0, reconciles: 1,
-            lastReconcile: moment(secondsAgo: 720), unwatched: [.init(path: "/home/me/deep", reason: "no watches are left")]),
+            lastReconcile: moment(secondsAgo: 720),
+            recentReconciles: [.init(time: moment(secondsAgo: 720), reasons: ["overflow", "start"], seconds: 1.25, entries: 9, changed: 0)],
+            unwatched: [.init(path: "/home/me/deep", reason: "no watches are left")]),
         activity: .init(
             state: "waiting", progress: nil,
             next: .init(action: "incremental", due: Timestamp(seconds: present.seconds + 8).iso8601, waitingFor: "quiet period")),

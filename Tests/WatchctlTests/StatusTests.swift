@@ -29,7 +29,8 @@ struct StatusTests {
         for expected in [
             "Snapshot    42, incremental, \(Timestamp(seconds: present.seconds - 3600).localText) (60m ago): 3 entries changed, 1.21 KiB added",
             "Pending     2 paths, the oldest for 1.7s",
-            "Watching    16,613 of 16,614 directories (inotify), 123,456 events, 0 overflows, compared 12m ago",
+            "Watching    16,613 of 16,614 directories (inotify), 123,456 events, 0 overflows, compared 12m ago (overflow, start) in 1.2s",
+            "            changes all the time: /home/me/log, saved every 15m at most",
             "            not watched: /home/me/deep: no watches are left", "Activity    waiting",
             "Next        incremental in 8.0s, waits for: quiet period",
             "Repository  /mnt/backup/me: 42 snapshots in 43 archives, 1 GiB; 100 GiB free; verified 3h ago", "Sources     /home/me",

@@ -11,6 +11,7 @@ internal import Scheduling
 internal import Storing
 internal import Synchronization
 internal import Tracking
+internal import Watching
 
 extension AgentLoop {
     func perform(_ activity: Activity, _ ids: [UInt64]) {
@@ -18,20 +19,15 @@ extension AgentLoop {
         switch activity {
         case .incremental:
             let (scope, batch) = scope(isRequested: !ids.isEmpty)
-            outcome = snapshot(SnapshotOrder(scope: scope), batch, ids, state: "snapshotting")
+            outcome = snapshot(SnapshotOrder(scope: scope), batch, ids, state: "snapshotting", reasons: ["request"])
         case .full(let options):
             let order = SnapshotOrder(
                 scope: .whole, recording: .full, rehash: options.contains(.rehash), standalone: options.contains(.standalone))
-            outcome = snapshot(order, dirty.takeAll(), ids, state: "snapshotting")
+            outcome = snapshot(order, dirty.takeAll(), ids, state: "snapshotting", reasons: ["full"])
         case .reconcile(let reasons):
-            logger.info("comparing everything", metadata: ["reason": "\(reasons.map(\.rawValue).sorted().joined(separator: ", "))"])
-            outcome = snapshot(SnapshotOrder(scope: .whole), dirty.takeAll(), ids, state: "reconciling")
-            if outcome == .succeeded || outcome == .unchanged {
-                board.noteQuietly { notes in
-                    notes.reconciles += 1
-                    notes.lastReconcile = .now()
-                }
-            }
+            let texts = reasons.map(\.rawValue).sorted()
+            logger.info("comparing everything", metadata: ["reason": "\(texts.joined(separator: ", "))"])
+            outcome = snapshot(SnapshotOrder(scope: .whole), dirty.takeAll(), ids, state: "reconciling", reasons: texts)
         case .rotate: outcome = rotate(ids)
         case .verify: outcome = verify()
         case .compact: outcome = compact(ids)
@@ -50,7 +46,8 @@ extension AgentLoop {
 
     // MARK: Snapshots
 
-    private func snapshot(_ order: SnapshotOrder, _ batch: DirtyBatch, _ ids: [UInt64], state: String) -> Outcome {
+    /// - Parameter reasons: Why everything is looked at, when it is.
+    private func snapshot(_ order: SnapshotOrder, _ batch: DirtyBatch, _ ids: [UInt64], state: String, reasons: [String]) -> Outcome {
         board.note { notes in
             notes.activity = state
             notes.next = nil
@@ -64,6 +61,10 @@ extension AgentLoop {
                     progress: { done in board.noteQuietly { $0.progress = done.report } },
                     isCancelled: { stopping.isStopping.load(ordering: .relaxed) })
                 return try pipeline.run(order)
+            }
+            if order.looksEverywhere {
+                board.noteReconcile(outcome, reasons)
+                watcher?.compared(changed: outcome.changedDirectories)
             }
             succeed(outcome, order, ids)
             return outcome.record == nil ? .unchanged : .succeeded

@@ -147,21 +147,24 @@ extension AgentLoop {
                 throw AgentError.failed("the repository or the state directory was changed; that needs: watchctl restart")
             }
             let isSame = fresh.configuration == configuration
-            let watchesDiffer = fresh.configuration.sources != configuration.sources || fresh.configuration.exclude != configuration.exclude
+            let sourcesDiffer = fresh.configuration.sources != configuration.sources
+            let watchesDiffer = sourcesDiffer || fresh.configuration.exclude != configuration.exclude
                 || fresh.configuration.watch != configuration.watch
             let effect = watchesDiffer ? self.session.flatMap { (try? $0.effect(of: fresh.rules)) ?? nil } : nil
             installation = fresh
             // The session keeps the key and the repository; it is opened anew with the new settings.
             session = nil
             dirty.replace(settings: fresh.configuration.dirtySettings)
-            tell(.reconfigured(fresh.configuration.schedule))
+            var schedule = fresh.configuration.schedule
+            schedule.reconcileJitter = reconcileJitter
+            tell(.reconfigured(schedule))
             board.note { notes in
                 notes.configuration = fresh.configuration
                 notes.reasons["configuration"] = nil
             }
             if watchesDiffer {
                 startWatching()
-                tell(.reconcileNeeded(.excludesChanged))
+                tell(.reconcileNeeded(sourcesDiffer ? .sourcesChanged : .excludesChanged))
             }
             logger.info("configuration reloaded")
             if let review = effect?.review, review.entries > 0 {

@@ -31,22 +31,27 @@ extension AgentLoop {
                 sink: { dirty.add($0) }, signal: { inbox.put(.signal($0, number)) })
             try watcher.start()
             self.watcher = watcher
-            board.note { notes in
-                notes.watcher = watcher
-                notes.reasons["watch"] = nil
-            }
+            board.note { $0.watcher = watcher }
         } catch {
-            // Without watches the intervals remain: slower, and said.
+            giveUpWatching(error as? WatchError ?? WatchError(.resources, errno: error as? Errno))
+        }
+    }
+
+    /// Without watches the intervals remain: slower, and said. Watching is tried again after 10 s, 20 s, 40 s … 10 min.
+    private func giveUpWatching(_ error: WatchError) {
+        let isNew = watchRetry.retry == nil
+        watchRetry.failed(at: .now())
+        watcher?.stop()
+        watcher = nil
+        isWatching = true
+        let reason = WatchReasons.of(error, every: configuration.schedule.reconcileEvery)
+        board.note { notes in
+            notes.watcher = nil
+            notes.reasons["watch"] = [reason]
+        }
+        // What happened since the last comparison, no event told.
+        if isNew {
             logger.error("watching is not possible", metadata: ["error": "\(error)"])
-            board.note { notes in
-                notes.watcher = nil
-                notes.reasons["watch"] = [
-                    StatusReason(
-                        "watch-limit", .degraded, "\(error); until then everything is only compared at intervals",
-                        remedy: "echo fs.inotify.max_user_instances=512 | sudo tee /etc/sysctl.d/60-auto-backup.conf && sudo sysctl --system")
-                ]
-            }
-            isWatching = true
             tell(.started)
         }
     }
@@ -58,6 +63,11 @@ extension AgentLoop {
         if signal != .ready { board.noteQuietly { $0.isComplete = false } }
         switch signal {
         case .ready:
+            if watchRetry.retry != nil {
+                logger.notice("watching is possible again")
+                watchRetry.reset()
+            }
+            board.noteQuietly { $0.reasons["watch"] = nil }
             if !isWatching {
                 isWatching = true
                 tell(.started)
@@ -75,8 +85,7 @@ extension AgentLoop {
         case .returned: tell(.reconcileNeeded(.sourceReturned))
         case .mountsChanged: tell(.reconcileNeeded(.remount))
         case .failed(let errno):
-            logger.error("watching ended", metadata: ["error": "\(errno)"])
-            startWatching()
+            giveUpWatching(WatchError(.resources, errno: errno))
         }
     }
 

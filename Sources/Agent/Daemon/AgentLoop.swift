@@ -30,6 +30,10 @@ final class AgentLoop {
     var repositoryReturn: RepositoryReturn?
     /// The watcher has said that it stands; nothing is compared before.
     var isWatching = false
+    /// When watching is tried again that was not possible; nothing is watched until then.
+    var watchRetry = RetryBackoff()
+    /// Moves every comparison that comes round by the clock, so that computers started together do not stay together.
+    let reconcileJitter: Double
     /// Events were lost: reconcile once the watcher stands again.
     var hasOverflowed = false
     /// Requests under way, by the scheduler's number.
@@ -66,10 +70,13 @@ final class AgentLoop {
         self.dirty = dirty
         self.clock = clock
         self.logger = logger
-        scheduler = Scheduler(settings: installation.configuration.schedule, state: AgentLoop.scheduleState(session))
+        reconcileJitter = .random(in: -0.25...0.25)
+        var schedule = installation.configuration.schedule
+        schedule.reconcileJitter = reconcileJitter
+        scheduler = Scheduler(settings: schedule, state: AgentLoop.scheduleState(session))
     }
 
-    var instants: Instants { Instants(boot: .now(), wall: .now()) }
+    var instants: Instants { Instants(boot: .now(), wall: .now(), asleep: BootInstant.timeAsleep()) }
     var configuration: Configuration { installation.configuration }
 
     /// Runs until it is told to stop.
@@ -80,6 +87,7 @@ final class AgentLoop {
         startWatching()
         while !inbox.isStopping.load(ordering: .relaxed) {
             for message in inbox.takeAll() { take(message) }
+            if watcher == nil, let retry = watchRetry.retry, retry <= .now() { startWatching() }
             // Before the watcher stands nothing is begun that it should see the end of.
             guard isWatching else {
                 wait(until: nil, knowing: dirty.summary().nextDue)
@@ -98,7 +106,7 @@ final class AgentLoop {
                 perform(activity, ids)
             case .wait(let wait):
                 board.note { $0.next = wait.report }
-                self.wait(until: wait.until, knowing: pending.nextDue)
+                self.wait(until: [wait.until, watchRetry.retry].compactMap { $0 }.min(), knowing: pending.nextDue)
             }
         }
         watcher?.stop()

@@ -11,6 +11,8 @@ struct DaemonService: ControlService {
 
     func status() async -> StatusReport { board.report() }
 
+    func explain(_ path: Path) async throws -> PathWatch { board.explain(path) }
+
     func statusChanges() async -> AsyncStream<StatusReport> { board.changes() }
 
     func snapshot(_ request: SnapshotRequest) async throws -> SnapshotResponse {

@@ -37,6 +37,13 @@ final class DirtyBox: Sendable {
         state.withLock { ($0.set.count, $0.set.nextDue(), $0.set.oldest) }
     }
 
+    func hot(limit: Int) -> [HotPath] { state.withLock { $0.set.hot(at: .now(), limit: limit) } }
+
+    /// What is pending for a path, and whether it changes all the time.
+    func explain(_ path: Path) -> (pending: PendingChange?, hot: HotPath?) {
+        state.withLock { ($0.set.pending(at: path), $0.set.hot(path, at: .now())) }
+    }
+
     /// The loop begins to wait, having reckoned with `known`. False when something is due earlier by now: it must not wait then.
     func beginWaiting(knowing known: BootInstant?) -> Bool {
         state.withLock { state in

@@ -6,6 +6,7 @@ internal import Cataloging
 internal import Controlling
 internal import Kernel
 internal import Storing
+internal import Scheduling
 internal import Synchronization
 internal import Watching
 
@@ -32,7 +33,8 @@ final class StatusBoard: Sendable {
         var coverage: VerificationCoverage?
         var confirmed: Timestamp?
         var reconciles: UInt64 = 0
-        var lastReconcile: Timestamp?
+        /// The latest, the newest first.
+        var recentReconciles: [StatusReport.Reconcile] = []
         /// The last scan found nothing that it could not look at, and nothing has been lost since.
         var isComplete = false
         var keyIsKept = false
@@ -40,8 +42,8 @@ final class StatusBoard: Sendable {
         var watcher: (any Watcher)?
     }
 
-    private let notes: Mutex<Notes>
-    private let dirty: DirtyBox
+    let notes: Mutex<Notes>
+    let dirty: DirtyBox
     private let listeners = Mutex<[UInt64: AsyncStream<StatusReport>.Continuation]>([:])
     private let nextListener = Atomic<UInt64>(0)
 
@@ -103,7 +105,8 @@ final class StatusBoard: Sendable {
         let pending = dirty.summary()
         let isPaused = notes.pauseRequest ?? notes.isPaused
         let now = Timestamp.now()
-        let watch = watchReport(notes)
+        let statistics = notes.watcher?.statistics()
+        let watch = watchReport(notes, statistics)
         let daemon = StatusReport.Daemon(
             running: isRunning, pid: isRunning ? ProcessIdentity.pid : nil, version: AgentVersion.text,
             started: notes.started.iso8601)
@@ -118,10 +121,12 @@ final class StatusBoard: Sendable {
             activity: .init(state: isPaused && notes.activity == "idle" ? "paused" : notes.activity, progress: notes.progress, next: notes.next),
             repository: repository, keyIsKept: notes.keyIsKept, keyFile: notes.configuration.keyFile ?? notes.places.keyFile)
         facts.reasons = notes.reasons.values.flatMap { $0 }
+        if let statistics { facts.reasons += WatchReasons.of(statistics, every: notes.configuration.schedule.reconcileEvery) }
         facts.latest = notes.latest
         facts.latestFull = notes.latestFull
         facts.pendingPaths = pending.count
         facts.oldestPending = pending.oldest.map { .now() - $0 }
+        facts.hot = hotPaths()
         // A twentieth of the disk, but no more than a person would call little, and well before snapshots fail.
         facts.lowSpace = max(2 * Session.reserve(on: fileSystem), min((fileSystem?.totalBytes ?? 0) / 20, 5 << 30))
         facts.isRepositoryThere = Repository.isThere(notes.configuration.repository)
@@ -133,27 +138,6 @@ final class StatusBoard: Sendable {
             && watch.directoriesWatched == watch.directoriesWanted && watch.directoriesWatched > 0
         facts.confirmed = isCurrent && notes.latest != nil ? now : notes.confirmed
         return facts
-    }
-
-    private func watchReport(_ notes: Notes) -> StatusReport.Watch {
-        let statistics = notes.watcher?.statistics()
-        return StatusReport.Watch(
-            backend: statistics?.backend ?? "none", directoriesWatched: statistics?.directoriesWatched ?? 0,
-            directoriesWanted: statistics?.directoriesWanted ?? 0, events: statistics?.events ?? 0, overflows: statistics?.overflows ?? 0,
-            reconciles: notes.reconciles, lastReconcile: notes.lastReconcile?.iso8601,
-            unwatched: (statistics?.unwatched ?? []).prefix(100).map { .init(path: "\($0.path)", reason: $0.reason.text) })
-    }
-}
-
-extension UnwatchedReason {
-    /// For a person.
-    fileprivate var text: String {
-        switch self {
-        case .watchLimit: "the limit of watches is reached"
-        case .foreignChanges: "a network or FUSE file system, where others can change files unseen"
-        case .aliased: "the same directory is watched under another path"
-        case .unreadable(let errno): "it cannot be read: \(errno)"
-        }
     }
 }
 

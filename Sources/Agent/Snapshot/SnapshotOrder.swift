@@ -50,6 +50,11 @@ package struct SnapshotOutcome: Sendable {
     package var entriesSeen: UInt64 = 0
     /// Names that the exclude rules left out; what is below them was not looked at.
     package var entriesLeftOut: UInt64 = 0
+    /// How long it took to find out what differs, and how much that was.
+    package var comparison: Duration = .zero
+    package var differences = 0
+    /// The directories in which something differed; empty when there are so many that it tells nothing.
+    package var changedDirectories: [Path] = []
     /// Their content was in no archive any more; where they still stood in the sources, it is again.
     package var healed: Set<Path> = []
 

@@ -47,6 +47,8 @@ package struct SnapshotPipeline {
         if session.record.mustBeFull { order.recording = .full }
         let parent = try session.catalog.newest()
         let plan = try plan(order, started, &outcome)
+        // Before the first snapshot everything is new, which tells nothing.
+        if parent != nil { outcome.changedDirectories = plan.changedDirectories(limit: 10_000) }
         if plan.isEmpty, order.recording == .incremental || !outcome.unavailable.isEmpty && parent == nil { return outcome }
 
         let isFull = order.recording == .full || parent == nil
@@ -87,6 +89,7 @@ package struct SnapshotPipeline {
         let rereading: Rereading = order.rehash || order.standalone ? .everything : .whatDiffers
         let scanner = Scanner(state: session.catalog, rules: rules, rereading: rereading)
         var plan: SnapshotPlan
+        let began = BootInstant.now()
         do {
             plan = try scanner.plan(order.recording == .full ? .whole : order.scope, isCancelled: isCancelled)
         } catch is ScanCancelled {
@@ -97,6 +100,8 @@ package struct SnapshotPipeline {
         outcome.unavailable = plan.unavailable
         outcome.entriesSeen = plan.counts.entries
         outcome.entriesLeftOut = plan.counts.excluded + plan.counts.tooLarge + plan.counts.noDump
+        outcome.comparison = .now() - began
+        outcome.differences = plan.upserts.count + plan.deletions.count
         return plan
     }
 

@@ -39,6 +39,7 @@ package struct StatusFacts: Sendable {
     package var latestFull: StatusReport.LatestFull?
     package var pendingPaths = 0
     package var oldestPending: Duration?
+    package var hot: [StatusReport.Hot] = []
     package var watch: StatusReport.Watch
     package var confirmed: Timestamp?
     package var activity: StatusReport.Activity
@@ -105,7 +106,7 @@ extension StatusFacts {
                     entriesChanged: $0.entriesChanged, bytesAdded: $0.bytesAdded)
             },
             asOf: now.iso8601, confirmed: confirmed?.iso8601, latestFull: latestFull,
-            pending: .init(paths: pendingPaths, oldestAgeSeconds: oldestPending?.secondsValue), watch: watch, activity: activity,
+            pending: .init(paths: pendingPaths, oldestAgeSeconds: oldestPending?.secondsValue, hot: hot), watch: watch, activity: activity,
             repository: repository, sources: sources.map(\.description))
     }
 
@@ -133,14 +134,6 @@ extension StatusFacts {
                 StatusReason(
                     "clock", .degraded, "the clock shows \(now.localText), and the latest snapshot is from \(latest.time.localText)",
                     remedy: "set the clock; rotation stands still until then"))
-        }
-        let missing = watch.directoriesWanted - watch.directoriesWatched
-        if missing > 0, daemon.running {
-            let first = watch.unwatched.first.map { ", for example \($0.path): \($0.reason)" } ?? ""
-            result.append(
-                StatusReason(
-                    "watch-limit", .degraded, "\(missing) directories are not watched and only compared at intervals\(first)",
-                    remedy: "echo fs.inotify.max_user_watches=1048576 | sudo tee /etc/sysctl.d/60-auto-backup.conf && sudo sysctl --system"))
         }
         if !isRepositoryThere, !reasons.contains(where: { $0.code == "repository-missing" }) {
             result.append(

@@ -19,6 +19,9 @@ enum StatusText {
             result += row("Full", "\(full.number), \(SafeText.localTime(full.time, now: now))")
         }
         result += row("Pending", pending(report.pending))
+        for hot in report.pending.hot.prefix(3) {
+            result += row("", "changes all the time: \(hot.path), saved every \(DurationText.rough(.seconds(hot.backoffSeconds))) at most")
+        }
         if report.daemon.running || report.watch.directoriesWanted > 0 { result += row("Watching", watch(report.watch, now: now)) }
         for path in report.watch.unwatched.prefix(3) { result += row("", "not watched: \(path.path): \(path.reason)") }
         if report.daemon.running { result += row("Activity", activity(report.activity)) }
@@ -85,6 +88,9 @@ enum StatusText {
         var text = "\(SafeText.count(watch.directoriesWatched)) of \(SafeText.count(watch.directoriesWanted)) directories (\(watch.backend)), "
         text += "\(SafeText.count(watch.events, "event")), \(SafeText.count(watch.overflows, "overflow"))"
         if let last = SafeText.time(watch.lastReconcile, now: now) { text += ", compared \(SafeText.distance(last, now: now))" }
+        if let latest = watch.recentReconciles.first {
+            text += " (\(latest.reasons.joined(separator: ", "))) in \(DurationText.rough(.seconds(latest.seconds)))"
+        }
         return text
     }
 
