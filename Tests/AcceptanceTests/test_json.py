@@ -147,13 +147,22 @@ class JSONTests(InstallationTestCase):
         installation = self.small(settings='[exclude]\npatterns = ["!*.jpg"]\n')
         path = os.fsencode(installation.source) + b"/caf\xe9.jpg"
         write(path, "otherwise")
-        self.check("explain", installation.run("explain", path, "--json"), unseen=["latest.until"])
+        self.check("explain", installation.run("explain", path, "--json"), unseen=["latest.until", "watch"])
         os.unlink(path)
         installation.snapshot()
-        self.check("explain", installation.run("explain", path, "--json"))
+        self.check("explain", installation.run("explain", path, "--json"), unseen=["watch"])
         for other in ("/", "/absent", f"{installation.source}/absent", f"{installation.source}/new/below", installation.source):
             found, _ = disagreements(self.FORMS["explain"], installation.run("explain", other, "--json"))
             self.assertEqual(found, [])
+        # With a daemon, and a change that rests for an hour.
+        installation.configure('[schedule]\nquiet = "1h"\ndeadline = "1h"\n')
+        installation.startDaemon()
+        installation.waitForStatus(lambda status: status["verdict"] == "protected", "protection")
+        write(f"{installation.source}/new", "newer")
+        installation.waitForStatus(lambda status: status["pending"]["paths"] > 0 and status["activity"]["next"], "the change")
+        report = installation.run("explain", f"{installation.source}/new", "--json")
+        self.check("explain", report, unseen=["path_base64", "rule", "latest.until", "watch.unwatched.", "watch.backoff_seconds"])
+        self.assertIn("Pending changed at ", installation.run("explain", f"{installation.source}/new"))
 
     def testTaking(self):
         installation = self.small()

@@ -11,6 +11,7 @@ import threading
 import unittest
 
 from installation import AT_ONCE, InstallationTestCase, fingerprint, reasonCodes, write
+from test_json import disagreements, forms
 
 
 def mayLimit():
@@ -67,7 +68,10 @@ class LimitTests(InstallationTestCase):
         return next(reason for reason in status["reasons"] if reason["code"] == code)
 
     def isWatched(self, installation, directory):
-        return installation.request("GET", f"/v1/explain?path={directory}/file")[1]["watched"]
+        report = installation.run("explain", f"{directory}/file", "--json")
+        self.assertEqual(disagreements(forms()["explain"], report)[0], [])
+        self.assertEqual(report["watch"]["watched"], "Watched yes" in installation.run("explain", f"{directory}/file"))
+        return report["watch"]["watched"]
 
     def assertRestores(self, installation):
         target = f"{installation.directory}/restored-{installation.numbers()[-1]}"
@@ -218,6 +222,7 @@ class HotPathTests(InstallationTestCase):
             code, report = installation.request("GET", f"/v1/explain?path={log}")
             self.assertEqual((code, report["path"], report["watched"]), (200, log, True))
             self.assertGreaterEqual(report["backoff_seconds"], 0.4)
+            self.assertIn("changes all the time: saved every ", installation.run("explain", log))
             # Others are saved as quickly as ever.
             number = status["latest_snapshot"]["number"]
             write(f"{installation.source}/letter", "dear")

@@ -1,5 +1,6 @@
 import Archiving
 import Cataloging
+import Controlling
 import Kernel
 import Scanning
 import Testing
@@ -21,6 +22,24 @@ struct FindingTextTests {
     @Test func aLineForEachRunOfSnapshots() {
         let lines = FoundText.lines([version(1, 7, until: 8), version(8, 8, until: 9), version(12, 12, until: nil, followsDeletion: true)])
         #expect(lines == ["\(time(1))  1…8        /home/me/a", "\(time(12))  12         /home/me/a"])
+    }
+
+    @Test func whatTheDaemonKnowsIsSaid() {
+        func lines(_ watch: PathWatch) -> [String] {
+            let explanation = PathExplanation(path: path("/home/me/a"), reason: .included(nil), place: path("/home/me/a"), source: nil, status: nil)
+            return Array(ExplainText.lines(PathReport(explanation: explanation, versions: 0, live: .missing, watch: watch), now: present).dropFirst(3))
+        }
+        #expect(lines(PathWatch(path: "/home/me/a", watched: true, unwatched: nil, pending: nil, backoffSeconds: nil, next: nil)) == ["Watched yes"])
+        let soon = Timestamp(seconds: present.seconds + 90)
+        let busy = PathWatch(
+            path: "/home/me/a", watched: false, unwatched: .init(path: "/home/me", reason: "no\u{1B}"),
+            pending: .init(path: "/home", first: soon.iso8601, last: present.iso8601, due: soon.iso8601), backoffSeconds: 480,
+            next: .init(action: "incremental", due: nil, waitingFor: "quiet period"))
+        #expect(lines(busy) == [
+            "Watched no, only compared at intervals: /home/me: no\\x1b",
+            "Pending changed at \(present.localText) (all of /home); saved in 90s, waits for: quiet period",
+            "        changes all the time: saved every 8m at most",
+        ])
     }
 
     @Test func everyReasonHasItsSentence() {

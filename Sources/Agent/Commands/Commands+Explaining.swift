@@ -1,12 +1,14 @@
 // Why a path is, or is not, backed up; when it last was; and whether what stands there now differs from that.
-// In: a path.  Out: the rule with its file and line, the latest version, the live file against it. Nothing is changed.
+// In: a path.  Out: the rule with its file and line, the latest version, the live file against it; what a running daemon knows of it. Nothing is
+// changed.
 
 internal import Archiving
 package import Cataloging
+package import Controlling
 package import Kernel
 package import Scanning
 
-/// Everything that is known of one path without asking a daemon.
+/// Everything that is known of one path.
 package struct PathReport: Hashable, Sendable {
     /// What stands there now, against the latest version.
     package enum Live: Hashable, Sendable {
@@ -29,6 +31,8 @@ package struct PathReport: Hashable, Sendable {
     package var live: Live
     /// Why the snapshots cannot be asked; nil when they were.
     package var problem: String?
+    /// Whether a running daemon would notice a change, and what is pending; nil without a daemon, and for what is not backed up.
+    package var watch: PathWatch?
 
     /// The rule that decided.
     package var rule: RuleOrigin? {
@@ -57,6 +61,7 @@ extension Commands {
         let explanation = try installation.rules.explain(path, assuming: latest?.entry.kind ?? (isDirectory ? .directory : .file))
         var report = PathReport(explanation: explanation, latest: latest, versions: versions.count, live: .missing, problem: problem)
         report.location = report.rule?.location(configurationFile: installation.places.configurationFile)
+        if explanation.isBackedUp { report.watch = try? client.explain(path) }
         if let status = explanation.status {
             report.live = .new
             if let latest, latest.until == nil {

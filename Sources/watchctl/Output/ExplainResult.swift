@@ -42,6 +42,8 @@ struct ExplainResult: Encodable, Hashable {
     /// missing, new, same or different: what stands there now, against the newest snapshot.
     var live: String
     var changed: [String]
+    /// What a running daemon knows of it.
+    @Nullable var watch: PathWatch?
 
     init(_ report: PathReport) {
         let explanation = report.explanation
@@ -58,6 +60,7 @@ struct ExplainResult: Encodable, Hashable {
                 until: $0.until.map { Timestamp(milliseconds: $0.time).iso8601 })
         }
         versions = report.versions
+        watch = report.watch
         (live, changed) =
             switch report.live {
             case .missing: ("missing", [])

@@ -2,19 +2,43 @@
 
 internal import Agent
 internal import Cataloging
+internal import Controlling
 internal import Kernel
 internal import Scanning
 
 enum ExplainText {
-    static func lines(_ report: PathReport) -> [String] {
+    static func lines(_ report: PathReport, now present: Timestamp = .now()) -> [String] {
         var result = [headline(report)]
         if let location = report.location { result += row("Rule", "\(location.file)\(location.line.map { ", line \($0)" } ?? "")") }
         result += row("Saved", saved(report))
         result += row("Now", now(report))
+        if let watch = report.watch { result += lines(watch, now: present) }
         return result
     }
 
     private static func row(_ label: String, _ text: String) -> [String] { [TextTable.padded(label, 8, .left) + text] }
+
+    /// Why it is not saved yet.
+    private static func lines(_ watch: PathWatch, now: Timestamp) -> [String] {
+        var result: [String] = []
+        if let unwatched = watch.unwatched {
+            let place = unwatched.path == watch.path ? "" : "\(SafeText.cleaned(unwatched.path)): "
+            result += row("Watched", "no, only compared at intervals: \(place)\(SafeText.cleaned(unwatched.reason))")
+        } else {
+            result += row("Watched", "yes")
+        }
+        if let pending = watch.pending {
+            let place = pending.path == watch.path ? "" : " (all of \(SafeText.cleaned(pending.path)))"
+            var text = "changed at \(SafeText.localTime(pending.last, now: now))\(place)"
+            if let due = SafeText.time(pending.due, now: now) { text += due > now ? "; saved \(SafeText.distance(due, now: now))" : "; saved next" }
+            if let waitingFor = watch.next?.waitingFor { text += ", waits for: \(SafeText.cleaned(waitingFor))" }
+            result += row("Pending", text)
+        }
+        if let backoff = watch.backoffSeconds {
+            result += row("", "changes all the time: saved every \(DurationText.rough(.seconds(backoff))) at most")
+        }
+        return result
+    }
 
     private static func headline(_ report: PathReport) -> String {
         let explanation = report.explanation
