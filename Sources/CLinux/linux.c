@@ -3,6 +3,7 @@
 
 #include <linux/openat2.h>
 #include <malloc.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -53,6 +54,41 @@ int clinux_statx(int directory, const char *path, int flags, struct clinux_statu
     const int known = (x.stx_attributes_mask & STATX_ATTR_NODUMP) != 0;
     status->nodump = known ? (x.stx_attributes & STATX_ATTR_NODUMP) != 0 : -1;
     return 0;
+}
+
+// One Swift type stands for the events of both.
+_Static_assert(FAN_MODIFY == IN_MODIFY && FAN_ATTRIB == IN_ATTRIB && FAN_CLOSE_WRITE == IN_CLOSE_WRITE, "fanotify(7)");
+_Static_assert(FAN_MOVED_FROM == IN_MOVED_FROM && FAN_MOVED_TO == IN_MOVED_TO, "fanotify(7)");
+_Static_assert(FAN_CREATE == IN_CREATE && FAN_DELETE == IN_DELETE, "fanotify(7)");
+_Static_assert(FAN_ONDIR == IN_ISDIR && FAN_Q_OVERFLOW == IN_Q_OVERFLOW, "fanotify(7)");
+
+union handle {
+    struct file_handle head;
+    char room[sizeof(struct file_handle) + sizeof((struct clinux_handle *)0)->bytes];
+};
+
+int clinux_handle_of(int fd, struct clinux_handle *handle) {
+    union handle raw = {.head = {.handle_bytes = sizeof handle->bytes}};
+    int mount;
+    int result = name_to_handle_at(fd, "", &raw.head, &mount, AT_EMPTY_PATH);
+    if (result != 0) return result;
+    handle->type = raw.head.handle_type;
+    handle->count = raw.head.handle_bytes;
+    memcpy(handle->bytes, raw.head.f_handle, handle->count);
+    return 0;
+}
+
+int clinux_open_directory(int mount, const struct clinux_handle *handle) {
+    union handle raw = {.head = {.handle_bytes = handle->count, .handle_type = handle->type}};
+    memcpy(raw.head.f_handle, handle->bytes, handle->count);
+    return open_by_handle_at(mount, &raw.head, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+int clinux_file_system_id(int fd, uint64_t *id) {
+    struct statfs status;
+    int result = fstatfs(fd, &status);
+    if (result == 0) memcpy(id, &status.f_fsid, sizeof *id);
+    return result;
 }
 
 int clinux_mknodat(int directory, const char *path, uint32_t mode, uint32_t major, uint32_t minor) {

@@ -108,6 +108,9 @@ public struct FileSystemStatus: Sendable {
         isReadOnly = raw.f_flags & 1 != 0
     }
 
+    /// True where parts of one file system have ids of their own: Btrfs, bcachefs.
+    public var hasSubvolumes: Bool { [0x9123_683E, 0xCA45_1A4E].contains(type) }
+
     /// True where other machines or programs can change files without inotify seeing it: NFS, SMB, AFS, Coda, FUSE, 9p, Ceph.
     public var hidesForeignChanges: Bool {
         [0x6969, 0xFF53_4D42, 0xFE53_4D42, 0x517B, 0x5346_414F, 0x7375_7245, 0x6573_5546, 0x0102_1997, 0x00C3_6400].contains(type)

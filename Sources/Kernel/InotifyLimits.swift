@@ -98,7 +98,7 @@ extension Inotify {
         }
     }
 
-    private static func number(in file: String) -> Int? {
+    static func number(in file: String) -> Int? {
         guard let path = Path(file), let bytes = try? path.readFile(limit: 64) else { return nil }
         return Int(String(decoding: bytes.prefix { (0x30...0x39).contains($0) }, as: UTF8.self))
     }

@@ -13,6 +13,8 @@ public struct Poller: ~Copyable {
     /// Adds a queue of events. The number that is returned is for `isReady`.
     public mutating func add(_ inotify: borrowing Inotify) -> Int { add(inotify.pollable(), POLLIN) }
 
+    public mutating func add(_ fanotify: borrowing Fanotify) -> Int { add(fanotify.pollable(), POLLIN) }
+
     public mutating func add(_ wakeUp: borrowing WakeUp) -> Int { add(wakeUp.pollable(), POLLIN) }
 
     /// Adds an open /proc/self/mountinfo, which is ready once after every change of the mounts.

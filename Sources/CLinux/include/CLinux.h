@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
+#include <sys/fanotify.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
@@ -56,6 +57,19 @@ struct clinux_status {
     int32_t nodump;
 };
 int clinux_statx(int directory, const char *_Nonnull path, int flags, struct clinux_status *_Nonnull status);
+
+/// name_to_handle_at(2) of an open file, and open_by_handle_at(2) of a directory as a place only (O_PATH).
+/// `mount` is an open directory of the same file system, and not a place only.
+struct clinux_handle {
+    int32_t type;
+    uint32_t count;
+    uint8_t bytes[128]; // MAX_HANDLE_SZ
+};
+int clinux_handle_of(int fd, struct clinux_handle *_Nonnull handle);
+int clinux_open_directory(int mount, const struct clinux_handle *_Nonnull handle);
+
+/// fstatfs(2), f_fsid: what fanotify(7) calls a file system.
+int clinux_file_system_id(int fd, uint64_t *_Nonnull id);
 
 /// mknodat(2) with the device number put together from its parts.
 int clinux_mknodat(int directory, const char *_Nonnull path, uint32_t mode, uint32_t major, uint32_t minor);
