@@ -5,6 +5,11 @@
 import Kernel
 import Tracking
 
+extension Inotify.Events {
+    /// A directory has another list of names.
+    static let listChanges: Inotify.Events = [.created, .deleted, .movedFrom, .movedTo]
+}
+
 struct ChangeBatch {
     private(set) var changes: [Change] = []
     /// The watch of the directory of each change.
@@ -65,6 +70,28 @@ struct ChangeBatch {
         watches.append(watch)
         slots[slot] = UInt32(truncatingIfNeeded: changes.count)
         return true
+    }
+
+    /// Adds what an event says of `name`, and of its directory, whose own times are others when the list of names is.
+    ///
+    /// - Returns: False when `isExcluded` says so.
+    mutating func add(
+        _ kinds: Inotify.Events, watch: Int32, directory: Path, name: UnsafeRawBufferPointer, isExcluded: (Path, FileKind) -> Bool
+    ) -> Bool {
+        let isDirectory = kinds.contains(.isDirectory)
+        let changesList = !kinds.isDisjoint(with: .listChanges)
+        let settling: Settling =
+            !kinds.isDisjoint(with: [.closedAfterWriting, .movedTo]) ? .done : kinds.contains(.attributes) ? .unchanged : .writing
+        let isIncluded = add(
+            watch: watch, directory: directory, name: name, scope: isDirectory && changesList ? .subtree : .entry,
+            settling: settling, kind: isDirectory ? .directory : .file, isExcluded: isExcluded)
+        if isIncluded, changesList {
+            // No event tells of it.
+            _ = add(
+                watch: watch, directory: directory, name: UnsafeRawBufferPointer(start: nil, count: 0), scope: .entry,
+                settling: .unchanged, kind: .directory, isExcluded: isExcluded)
+        }
+        return isIncluded
     }
 
     /// Gives the changes away and begins anew.

@@ -54,6 +54,12 @@ final class CookieJar: Sendable {
         try directory.remove(name)
     }
 
+    /// The number in the name of a cookie of this jar.
+    func number(in name: UnsafeRawBufferPointer) -> UInt64? {
+        guard name.starts(with: prefix) else { return nil }
+        return UInt64(String(decoding: name.dropFirst(prefix.count), as: UTF8.self))
+    }
+
     func arrived(_ number: UInt64) { settle(.arrived) { $0 == number } }
 
     func loseAll() { settle(.lost) { _ in true } }

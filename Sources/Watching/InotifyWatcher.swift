@@ -5,18 +5,11 @@
 // Source: inotify(7).
 
 package import Kernel
-internal import Synchronization
 package import Tracking
 
 package final class InotifyWatcher: Watcher {
     private let session: WatchSession
-    private let threads = Mutex(Threads())
-
-    private struct Threads: ~Copyable {
-        var reader: Thread?
-        var worker: Thread?
-        var isStarted = false
-    }
+    private let threads = WatchThreads()
 
     /// - Parameters:
     ///   - sources: Absolute paths of directories, none inside another.
@@ -42,38 +35,16 @@ package final class InotifyWatcher: Watcher {
     package func start() throws {
         let session = self.session
         session.add(.verify)
-        do {
-            try threads.withLock { threads in
-                if threads.isStarted { return }
-                threads.isStarted = true
-                threads.reader = try Thread(name: "watch-reader", priority: .normal) { session.readEvents() }
-                threads.worker = try Thread(name: "watch-lister", priority: .normal) { session.doWork() }
-            }
-        } catch let error as Errno {
+        do throws(Errno) {
+            try threads.start(reader: { session.readEvents() }, worker: { session.doWork() })
+        } catch {
             stop()
             throw WatchError(.resources, errno: error)
         }
     }
 
     package func synchronize(timeout: Duration) throws {
-        let deadline = BootInstant.now() + timeout
-        while true {
-            let waiter: CookieJar.Waiter
-            do { waiter = try session.cookies.add() } catch { throw WatchError(.resources, errno: error) }
-            do {
-                try session.placeCookie(waiter)
-                try session.wait(for: waiter, until: deadline)
-            } catch {
-                _ = session.cookies.remove(waiter)
-                throw WatchError(.synchronization, path: session.cookies.directory, errno: error)
-            }
-            switch session.cookies.remove(waiter) {
-            case .arrived: return
-            // It was not put into the queue, or may not have been: the next one finds room.
-            case .lost: continue
-            case .waiting: throw WatchError(.synchronization, path: session.cookies.directory)
-            }
-        }
+        try session.cookies.synchronize(timeout: timeout) { waiter throws(Errno) in try session.placeCookie(waiter) }
     }
 
     package func statistics() -> WatchStatistics {
@@ -103,9 +74,6 @@ package final class InotifyWatcher: Watcher {
 
     package func stop() {
         session.stop()
-        threads.withLock { threads in
-            threads.reader.take()?.join()
-            threads.worker.take()?.join()
-        }
+        threads.join()
     }
 }

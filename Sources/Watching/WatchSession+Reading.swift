@@ -81,20 +81,7 @@ extension WatchSession {
     }
 
     private func deliver(_ outcome: inout EventOutcome) {
-        let changes = outcome.batch.take()
-        if !changes.isEmpty { sink(changes) }
-        if outcome.hasOverflowed { signal(.overflow) }
-        for each in outcome.signals { signal(each) }
-        if !outcome.forgotten.isEmpty || !outcome.jobs.isEmpty || !outcome.cookies.isEmpty {
-            let (forgotten, jobs, numbers) = (outcome.forgotten, outcome.jobs, outcome.cookies)
-            work.withLock { work in
-                if !forgotten.isEmpty { work.append(.forget(forgotten)) }
-                for job in jobs { work.append(job) }
-                for number in numbers { work.append(.barrier(number)) }
-            }
-        }
-        // A cookie may have been among what was lost.
-        if outcome.hasOverflowed { cookies.loseAll() }
+        outcome.deliver(to: sink, signal, work, cookies)
     }
 }
 

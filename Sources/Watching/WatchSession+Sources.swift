@@ -101,18 +101,20 @@ extension WatchSession {
 
 // MARK: Mounts
 
-extension WatchSession {
-    /// The mounts that concern a source; nil when the table cannot be read.
-    func readMounts() -> Set<MountRecord>? {
-        guard let records = try? MountTable.read() else { return nil }
+extension MountTable {
+    /// The mounts at, above and below the sources; nil when the table cannot be read.
+    static func concerning(_ sources: [Path]) -> Set<MountRecord>? {
+        guard let records = try? read() else { return nil }
         return Set(records.filter { record in
             sources.contains { record.point.isAtOrBelow($0) || $0.isAtOrBelow(record.point) }
         })
     }
+}
 
+extension WatchSession {
     /// Says what was mounted or unmounted, and watches what stands there now.
     func compareMounts() {
-        guard let mounts = readMounts() else { return }
+        guard let mounts = MountTable.concerning(sources) else { return }
         let changed = state.withLock { state in
             defer { state.mounts = mounts }
             return Set(state.mounts.symmetricDifference(mounts).map(\.point)).sorted()

@@ -1,4 +1,4 @@
-// How a caller learns that the watcher has caught up.
+// Where a cookie is put, so that its event comes through the queue.
 // In: a waiter with its number.  Out: its event at the end of the queue, and behind that a barrier in the jobs.
 
 import Kernel
@@ -21,14 +21,5 @@ extension WatchSession {
         }
         if let failure { throw failure }
         return directory
-    }
-
-    /// Returns when the waiter is woken, and also when the time is over.
-    func wait(for waiter: CookieJar.Waiter, until deadline: BootInstant) throws(Errno) {
-        var poller = Poller()
-        let number = poller.add(waiter.wakeUp)
-        repeat {
-            try poller.wait(timeout: max(.zero, deadline - .now()))
-        } while !poller.isReady(number) && BootInstant.now() < deadline
     }
 }

@@ -8,7 +8,7 @@ import Tracking
 extension WatchSession {
     /// Runs until `stop`.
     func doWork() {
-        state.withLock { $0.mounts = readMounts() ?? [] }
+        state.withLock { $0.mounts = MountTable.concerning(sources) ?? [] }
         // Before the directories, which would take all that there is. Without it, waiting for the watcher fails and says so.
         _ = try? openCookies()
         while let job = work.wait(until: { work -> WatchJob?? in work.isStopping ? .some(nil) : work.next().map { .some($0) } }) {

@@ -7,23 +7,6 @@
 import Kernel
 import Tracking
 
-/// What a buffer of events leads to.
-struct EventOutcome {
-    var batch = ChangeBatch()
-    var jobs: [WatchJob] = []
-    var forgotten: [Int32] = []
-    var signals: [WatchSignal] = []
-    var cookies: [UInt64] = []
-    var hasOverflowed = false
-
-    /// Ends the watches of a subtree later: the reader itself makes no other calls than read(2).
-    mutating func forget(_ watches: [Int32]) {
-        if watches.isEmpty { return }
-        forgotten += watches
-        batch.forgetDirectory()
-    }
-}
-
 struct WatchState {
     var tree: WatchTree
     var moves = PendingMoves()
@@ -135,20 +118,9 @@ struct WatchState {
 
     private mutating func applyToName(_ event: InotifyEvent, _ directory: Path, _ outcome: inout EventOutcome) {
         let isDirectory = event.kinds.contains(.isDirectory)
-        let listChanges: Inotify.Events = [.created, .deleted, .movedFrom, .movedTo]
-        let changesList = !event.kinds.isDisjoint(with: listChanges)
-        let settling: ChangeBatch.Settling =
-            !event.kinds.isDisjoint(with: [.closedAfterWriting, .movedTo])
-            ? .done : event.kinds.contains(.attributes) ? .unchanged : .writing
+        let changesList = !event.kinds.isDisjoint(with: .listChanges)
         let isIncluded = outcome.batch.add(
-            watch: event.watch, directory: directory, name: event.name, scope: isDirectory && changesList ? .subtree : .entry,
-            settling: settling, kind: isDirectory ? .directory : .file, isExcluded: isExcluded)
-        if isIncluded, changesList {
-            // The directory's own times are others now, of which no event tells.
-            _ = outcome.batch.add(
-                watch: event.watch, directory: directory, name: UnsafeRawBufferPointer(start: nil, count: 0), scope: .entry,
-                settling: .unchanged, kind: .directory, isExcluded: isExcluded)
-        }
+            event.kinds, watch: event.watch, directory: directory, name: event.name, isExcluded: isExcluded)
         if isDirectory, isIncluded, event.kinds.contains(.attributes), !unwatched.isEmpty {
             // It may have become readable.
             let path = ChangeBatch.join(directory, event.name)

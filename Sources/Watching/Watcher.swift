@@ -132,6 +132,9 @@ package struct WatchError: Error, Hashable, CustomStringConvertible {
     package enum Code: Hashable, Sendable {
         /// No inotify instance: `fs.inotify.max_user_instances` programs already have one.
         case instance
+        /// A file system cannot be watched as a whole with fanotify: the kernel, the process's capabilities or the file system
+        /// do not allow it.
+        case fileSystemMark
         /// No thread, descriptor or memory for watching.
         case resources
         /// The cookie could not be made or did not come back.
@@ -148,11 +151,28 @@ package struct WatchError: Error, Hashable, CustomStringConvertible {
         self.errno = errno
     }
 
+    /// Why a file system cannot be marked, in words. Source: fanotify_init(2), fanotify_mark(2), open_by_handle_at(2).
+    private var markReason: String? {
+        switch errno {
+        case .notPermitted?: "that takes root, with CAP_SYS_ADMIN and CAP_DAC_READ_SEARCH"
+        case .invalidArgument?, .noFunction?: "the kernel does not have it (Linux 5.9 or later, CONFIG_FANOTIFY)"
+        case .improperLink?: "subvolumes have ids of their own there"
+        case .operationNotSupportedByDevice?: "the file system has no id"
+        case .notSupported?, .staleNFSFileHandle?, .overflow?: "the file system cannot find directories by handle"
+        case .timedOut?: "no event came"
+        case .tooManyOpenFiles?: "too many programs watch; raise fs.fanotify.max_user_groups with sysctl"
+        default: nil
+        }
+    }
+
     package var description: String {
         let cause = errno.map { ": \($0)" } ?? ""
         switch code {
         case .instance:
             return "cannot watch: all inotify instances of this user are taken\(cause)"
+        case .fileSystemMark:
+            let place = path.map { " at \($0)" } ?? ""
+            return "fanotify cannot be used\(place)\(markReason.map { ": \($0)" } ?? cause)"
         case .resources:
             return "cannot watch\(cause)"
         case .synchronization:

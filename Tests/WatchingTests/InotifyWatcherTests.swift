@@ -6,8 +6,8 @@ import Tracking
 import Watching
 
 struct InotifyWatcherTests {
-    @Test func writtenFileIsDirtyAndSettled() throws {
-        let live = try LiveWatch()
+    @Test(arguments: LiveWatch.backends) func writtenFileIsDirtyAndSettled(_ backend: WatchBackend) throws {
+        let live = try LiveWatch(backend)
         try live.tree.file("a")
         try live.settle()
         #expect(live.names("a"))
@@ -15,8 +15,8 @@ struct InotifyWatcherTests {
         #expect(live.names("", .entry), "the times of the directory are others now")
     }
 
-    @Test func openFileIsDirtyButNotSettled() throws {
-        let live = try LiveWatch(prepare: { try $0.file("log") })
+    @Test(arguments: LiveWatch.backends) func openFileIsDirtyButNotSettled(_ backend: WatchBackend) throws {
+        let live = try LiveWatch(backend, prepare: { try $0.file("log") })
         let file = try Descriptor.open(live.path("log"), [.write, .append])
         try file.write(Array("more".utf8))
         try live.settle()
@@ -24,27 +24,27 @@ struct InotifyWatcherTests {
         #expect(!live.hasSettled("log"))
     }
 
-    @Test func nothingIsSaidOfAnUntouchedTree() throws {
-        let live = try LiveWatch(prepare: { tree in
+    @Test(arguments: LiveWatch.backends) func nothingIsSaidOfAnUntouchedTree(_ backend: WatchBackend) throws {
+        let live = try LiveWatch(backend, prepare: { tree in
             try tree.directory("a/b")
             try tree.file("a/b/c")
         })
         try live.settle()
         #expect(live.changes.isEmpty)
         #expect(live.signals.isEmpty)
-        #expect(live.watcher.statistics().directoriesWatched == 3)
+        #expect(live.watches(3))
     }
 
-    @Test func readyComesAfterStart() throws {
-        let live = try LiveWatch(starts: false, prepare: { try $0.directory("a/b/c") })
+    @Test(arguments: LiveWatch.backends) func readyComesAfterStart(_ backend: WatchBackend) throws {
+        let live = try LiveWatch(backend, starts: false, prepare: { try $0.directory("a/b/c") })
         try live.watcher.start()
         live.wait(for: .ready)
-        #expect(live.watcher.statistics().directoriesWatched == 4)
+        #expect(live.watches(4))
     }
 
     /// Of `mkdir -p a/b/c` inotify reports only `a`.
-    @Test func chainOfNewDirectoriesIsWatchedToTheEnd() throws {
-        let live = try LiveWatch()
+    @Test(arguments: LiveWatch.backends) func chainOfNewDirectoriesIsWatchedToTheEnd(_ backend: WatchBackend) throws {
+        let live = try LiveWatch(backend)
         let chains = 50
         for number in 0..<chains {
             try live.tree.directory("top\(number)/b/c/d/e")
@@ -52,15 +52,15 @@ struct InotifyWatcherTests {
         }
         try live.settle()
         #expect((0..<chains).allSatisfy { live.covers("top\($0)/b/c/d/e/f") })
-        #expect(live.watcher.statistics().directoriesWatched == 1 + chains * 5)
+        #expect(live.watches(1 + chains * 5))
         live.forget()
         for number in 0..<chains { try live.tree.file("top\(number)/b/c/d/e/g") }
         try live.settle()
         #expect((0..<chains).allSatisfy { live.names("top\($0)/b/c/d/e/g") })
     }
 
-    @Test func manyFilesInNewDirectoriesAreAllCovered() throws {
-        let live = try LiveWatch()
+    @Test(arguments: LiveWatch.backends) func manyFilesInNewDirectoriesAreAllCovered(_ backend: WatchBackend) throws {
+        let live = try LiveWatch(backend)
         try live.shell("for d in $(seq 40); do mkdir -p n/$d/x; for f in $(seq 20); do echo > n/$d/x/$f; done; done")
         try live.settle()
         for directory in 1...40 {
@@ -68,15 +68,15 @@ struct InotifyWatcherTests {
         }
     }
 
-    @Test func editorSavingThroughARenameSettlesTheName() throws {
-        let live = try LiveWatch(prepare: { try $0.file("text") })
+    @Test(arguments: LiveWatch.backends) func editorSavingThroughARenameSettlesTheName(_ backend: WatchBackend) throws {
+        let live = try LiveWatch(backend, prepare: { try $0.file("text") })
         try live.shell("echo new > .text.swp; mv .text.swp text")
         try live.settle()
         #expect(live.hasSettled("text"))
     }
 
-    @Test func namesThatAreNotTextAreKept() throws {
-        let live = try LiveWatch()
+    @Test(arguments: LiveWatch.backends) func namesThatAreNotTextAreKept(_ backend: WatchBackend) throws {
+        let live = try LiveWatch(backend)
         let name: [UInt8] = [0xFF, 0xFE, 0x0A, 0x20]
         try live.root.appending(name).makeDirectories(mode: 0o755)
         try live.settle()
@@ -85,8 +85,8 @@ struct InotifyWatcherTests {
         #expect(live.changes.contains { $0.path == live.root.appending(name).appending([0x80]) })
     }
 
-    @Test func attributesAreDirty() throws {
-        let live = try LiveWatch(prepare: { tree in
+    @Test(arguments: LiveWatch.backends) func attributesAreDirty(_ backend: WatchBackend) throws {
+        let live = try LiveWatch(backend, prepare: { tree in
             try tree.file("mode")
             try tree.file("time")
             try tree.directory("directory")
@@ -97,24 +97,24 @@ struct InotifyWatcherTests {
         #expect(!live.hasSettled("mode"))
     }
 
-    @Test func truncationIsDirty() throws {
-        let live = try LiveWatch(prepare: { try $0.file("a", "content") })
+    @Test(arguments: LiveWatch.backends) func truncationIsDirty(_ backend: WatchBackend) throws {
+        let live = try LiveWatch(backend, prepare: { try $0.file("a", "content") })
         try live.python("os.truncate('a', 1)")
         try live.settle()
         #expect(live.names("a"))
     }
 
     /// A store into a mapping reports nothing; its end is a CLOSE_WRITE.
-    @Test func writingThroughAMappingIsDirtyAtItsEnd() throws {
-        let live = try LiveWatch(prepare: { try $0.file("a", String(repeating: "x", count: 4096)) })
+    @Test(arguments: LiveWatch.backends) func writingThroughAMappingIsDirtyAtItsEnd(_ backend: WatchBackend) throws {
+        let live = try LiveWatch(backend, prepare: { try $0.file("a", String(repeating: "x", count: 4096)) })
         try live.python(
             "f = os.open('a', os.O_RDWR)", "m = mmap.mmap(f, 4096)", "os.close(f)", "m[0] = 65", "m.flush()", "m.close()")
         try live.settle()
         #expect(live.hasSettled("a"))
     }
 
-    @Test func linkedTemporaryFileIsDirty() throws {
-        let live = try LiveWatch()
+    @Test(arguments: LiveWatch.backends) func linkedTemporaryFileIsDirty(_ backend: WatchBackend) throws {
+        let live = try LiveWatch(backend)
         try live.python(
             "f = os.open('.', os.O_TMPFILE | os.O_RDWR)", "os.write(f, b'x')",
             "place = b'/proc/self/fd/%d' % f",
@@ -124,33 +124,33 @@ struct InotifyWatcherTests {
         #expect(live.names("linked"))
     }
 
-    @Test func everyKindOfEntryIsReported() throws {
-        let live = try LiveWatch()
+    @Test(arguments: LiveWatch.backends) func everyKindOfEntryIsReported(_ backend: WatchBackend) throws {
+        let live = try LiveWatch(backend)
         try live.shell("ln -s nowhere link; mkfifo pipe; echo x > a; ln a hard; rm a")
         try live.settle()
         #expect(["link", "pipe", "a", "hard"].allSatisfy { live.names($0) })
     }
 
-    @Test func symlinkToADirectoryIsNotFollowed() throws {
-        let live = try LiveWatch()
+    @Test(arguments: LiveWatch.backends) func symlinkToADirectoryIsNotFollowed(_ backend: WatchBackend) throws {
+        let live = try LiveWatch(backend)
         try live.shell("mkdir $outside/far; ln -s $outside/far near; echo x > $outside/far/file")
         try live.settle()
-        #expect(live.watcher.statistics().directoriesWatched == 1)
+        #expect(live.watches(1))
         #expect(!live.names("near/file"))
     }
 
-    @Test func excludedDirectoryIsNeitherWatchedNorReported() throws {
+    @Test(arguments: LiveWatch.backends) func excludedDirectoryIsNeitherWatchedNorReported(_ backend: WatchBackend) throws {
         let live = try LiveWatch(
-            isExcluded: { path, _ in path.name.elementsEqual("cache".utf8) },
+            backend, isExcluded: { path, _ in path.name.elementsEqual("cache".utf8) },
             prepare: { try $0.directory("cache/deep") })
         try live.shell("echo x > cache/deep/a; mkdir -p new/cache/deep; echo x > cache/b; chmod 700 cache")
         try live.settle()
         #expect(!live.names("cache") && !live.names("new/cache") && !live.names("cache/b") && !live.names("cache/deep/a"))
-        #expect(live.watcher.statistics().directoriesWatched == 2)
+        #expect(live.watches(2))
     }
 
-    @Test func manyWritesToOneFileAreOneChange() throws {
-        let live = try LiveWatch(prepare: { tree in
+    @Test(arguments: LiveWatch.backends) func manyWritesToOneFileAreOneChange(_ backend: WatchBackend) throws {
+        let live = try LiveWatch(backend, prepare: { tree in
             try tree.file("a")
             try tree.file("b")
         })
@@ -163,24 +163,24 @@ struct InotifyWatcherTests {
         #expect(live.hasSettled("a") && live.hasSettled("b"))
     }
 
-    @Test func stopEndsAllReports() throws {
-        let live = try LiveWatch()
+    @Test(arguments: LiveWatch.backends) func stopEndsAllReports(_ backend: WatchBackend) throws {
+        let live = try LiveWatch(backend)
         live.watcher.stop()
         try live.tree.file("late")
         live.watcher.stop()
         #expect(live.changes.isEmpty)
     }
 
-    @Test func synchronizingAStoppedWatcherSaysSo() throws {
-        let live = try LiveWatch()
+    @Test(arguments: LiveWatch.backends) func synchronizingAStoppedWatcherSaysSo(_ backend: WatchBackend) throws {
+        let live = try LiveWatch(backend)
         live.watcher.stop()
         let error = #expect(throws: WatchError.self) { try live.watcher.synchronize(timeout: .milliseconds(50)) }
         #expect(error?.code == .synchronization)
         #expect(error?.description.contains("did not catch up") == true)
     }
 
-    @Test func privateDirectoryMayVanish() throws {
-        let live = try LiveWatch()
+    @Test(arguments: LiveWatch.backends) func privateDirectoryMayVanish(_ backend: WatchBackend) throws {
+        let live = try LiveWatch(backend)
         try live.shell("rm -r ../private")
         try live.tree.file("a")
         try live.settle()

@@ -19,11 +19,11 @@ final class LiveWatch: Sendable {
     let said = Monitor(Said())
     /// The sink waits while this is true.
     let isHeld = Monitor(false)
-    let watcher: InotifyWatcher
+    let watcher: any Watcher
 
     /// Waits until the tree is watched, and forgets what was said until then.
     init(
-        starts: Bool = true, isExcluded: @escaping @Sendable (Path, FileKind) -> Bool = { _, _ in false },
+        _ backend: WatchBackend, starts: Bool = true, isExcluded: @escaping @Sendable (Path, FileKind) -> Bool = { _, _ in false },
         prepare: (LiveWatch.Tree) throws -> Void = { _ in }, adjust: (inout WatchSettings) -> Void = { _ in }
     ) throws {
         let number = UInt64.random(in: 0 ... .max)
@@ -36,13 +36,13 @@ final class LiveWatch: Sendable {
         var settings = WatchSettings(privateDirectory: base.appending("private".utf8))
         adjust(&settings)
         let (said, isHeld) = (self.said, self.isHeld)
-        watcher = try InotifyWatcher(
+        watcher = try backend.makeWatcher(
             settings: settings, sources: [root], isExcluded: isExcluded,
             sink: { changes in
                 isHeld.wait { $0 ? nil : () }
                 said.withLock { $0.changes += changes }
             },
-            signal: { signal in said.withLock { $0.signals.append(signal) } })
+            signal: { signal in said.withLock { $0.signals.append(signal) } }, refused: { Issue.record($0) })
         if !starts { return }
         try watcher.start()
         try settle()
@@ -71,6 +71,29 @@ final class LiveWatch: Sendable {
     var tree: Tree { Tree(root: root) }
 
     func path(_ name: String) -> Path { tree.path(name) }
+
+    /// The ways of watching that this machine allows.
+    static var backends: [WatchBackend] { refusal == nil ? [.inotify, .fanotify] : [.inotify] }
+
+    /// Why fanotify cannot be used here; nil when it can.
+    static let refusal: WatchError? = {
+        guard let place = Path("/tmp/watching-tests-\(ProcessIdentity.pid)-refusal") else { return nil }
+        defer { _ = try? ProcessIdentity.run("rm", ["-rf", place.text]) }
+        let source = place.appending("root".utf8)
+        do {
+            try source.makeDirectories(mode: 0o755)
+            _ = try FanotifyWatcher(
+                settings: WatchSettings(privateDirectory: place.appending("private".utf8)), sources: [source],
+                isExcluded: { _, _ in false }, sink: { _ in }, signal: { _ in })
+            return nil
+        } catch { return error as? WatchError }
+    }()
+
+    /// True when so many directories are watched. The mark of a file system is one for all of a source.
+    func watches(_ directories: Int) -> Bool {
+        let watched = watcher.statistics().directoriesWatched
+        return watched == (watcher.statistics().backend == "fanotify" ? min(directories, 1) : directories)
+    }
 
     func settle() throws { try watcher.synchronize(timeout: .seconds(60)) }
 

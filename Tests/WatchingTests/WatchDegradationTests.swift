@@ -7,8 +7,8 @@ import Watching
 
 struct WatchDegradationTests {
     /// 20,000 new files while nobody reads the queue, which holds 16,384 events.
-    @Test func overflowIsSaidOnceAndWatchingRecovers() throws {
-        let live = try LiveWatch()
+    @Test(arguments: LiveWatch.backends) func overflowIsSaidOnceAndWatchingRecovers(_ backend: WatchBackend) throws {
+        let live = try LiveWatch(backend)
         live.isHeld.withLock { $0 = true }
         try live.tree.file("first")
         try live.python(
@@ -24,11 +24,11 @@ struct WatchDegradationTests {
         try live.tree.file("lost/deep/file")
         try live.settle()
         #expect(live.names("lost/deep/file"))
-        #expect(live.watcher.statistics().directoriesWatched == 3)
+        #expect(live.watches(3))
     }
 
-    @Test func removalsLostInAnOverflowAreForgotten() throws {
-        let live = try LiveWatch(prepare: { try $0.directory("gone/deep") })
+    @Test(arguments: LiveWatch.backends) func removalsLostInAnOverflowAreForgotten(_ backend: WatchBackend) throws {
+        let live = try LiveWatch(backend, prepare: { try $0.directory("gone/deep") })
         live.isHeld.withLock { $0 = true }
         try live.tree.file("first")
         try live.python("for i in range(20000): os.close(os.open('f%d' % i, os.O_CREAT | os.O_WRONLY))")
@@ -36,12 +36,12 @@ struct WatchDegradationTests {
         live.isHeld.withLock { $0 = false }
         live.wait(for: .ready)
         try live.settle()
-        #expect(live.watcher.statistics().directoriesWatched == 1)
+        #expect(live.watches(1))
     }
 
     @Test func limitLeavesOutTheDeepestAndNamesThem() throws {
         let live = try LiveWatch(
-            prepare: { tree in
+            .inotify, prepare: { tree in
                 for name in ["a", "b", "c"] { try tree.directory("\(name)/1/2") }
             }, adjust: { $0.watchLimit = 5 })
         let statistics = live.watcher.statistics()
@@ -66,7 +66,7 @@ struct WatchDegradationTests {
 
     @Test func listOfTheUnwatchedIsBounded() throws {
         let live = try LiveWatch(
-            prepare: { tree in for number in 0..<50 { try tree.directory("\(number)") } },
+            .inotify, prepare: { tree in for number in 0..<50 { try tree.directory("\(number)") } },
             adjust: { settings in
                 settings.watchLimit = 1
                 settings.unwatchedListed = 10
@@ -76,7 +76,7 @@ struct WatchDegradationTests {
     }
 
     @Test(.enabled(if: ProcessIdentity.uid != 0)) func unreadableDirectoryIsNamed() throws {
-        let live = try LiveWatch(prepare: { tree in
+        let live = try LiveWatch(.inotify, prepare: { tree in
             try tree.directory("closed/deep")
             try tree.directory("open")
         })
@@ -89,14 +89,14 @@ struct WatchDegradationTests {
         try live.shell("chmod 700 closed new")
     }
 
-    @Test func missingSourceIsUnavailableAndComesBack() throws {
-        let live = try LiveWatch(prepare: { try $0.directory("a") })
+    @Test(arguments: LiveWatch.backends) func missingSourceIsUnavailableAndComesBack(_ backend: WatchBackend) throws {
+        let live = try LiveWatch(backend, prepare: { try $0.directory("a") })
         try live.shell("mv root away", in: live.base)
         live.wait(for: .unavailable(live.root))
         #expect(live.changes.allSatisfy { $0.path == live.root && $0.scope == .entry }, "not a deletion")
         try live.shell("mkdir root", in: live.base)
         live.wait(for: .returned(live.root))
-        #expect(live.watcher.statistics().directoriesWatched == 1)
+        #expect(live.watches(1))
         live.forget()
         try live.tree.file("new")
         try live.settle()
@@ -104,8 +104,8 @@ struct WatchDegradationTests {
     }
 
     /// While a process has its working directory in it, a removed root reports nothing; its parent does.
-    @Test func sourceRecreatedWhileHeldOpenIsWatched() throws {
-        let live = try LiveWatch()
+    @Test(arguments: LiveWatch.backends) func sourceRecreatedWhileHeldOpenIsWatched(_ backend: WatchBackend) throws {
+        let live = try LiveWatch(backend)
         let held = try Descriptor.open(live.root, [.read, .directory])
         try live.shell("rm -r root; mkdir root", in: live.base)
         live.wait(for: .returned(live.root))
@@ -116,13 +116,13 @@ struct WatchDegradationTests {
         try held.close()
     }
 
-    @Test func sourceThatIsMissingAtTheStartIsWatchedWhenItComes() throws {
-        let live = try LiveWatch(starts: false)
+    @Test(arguments: LiveWatch.backends) func sourceThatIsMissingAtTheStartIsWatchedWhenItComes(_ backend: WatchBackend) throws {
+        let live = try LiveWatch(backend, starts: false)
         try live.shell("rm -r root", in: live.base)
         try live.watcher.start()
         live.wait(for: .ready)
         #expect(live.signals.contains(.unavailable(live.root)))
-        #expect(live.watcher.statistics().directoriesWatched == 0)
+        #expect(live.watches(0))
         try live.root.makeDirectories(mode: 0o755)
         live.wait(for: .returned(live.root))
         try live.tree.file("new")
@@ -130,12 +130,12 @@ struct WatchDegradationTests {
         #expect(live.names("new"))
     }
 
-    @Test(.enabled(if: canMount)) func mountOverADirectoryIsSaidAndNotWatched() throws {
-        let live = try LiveWatch(prepare: { try $0.directory("point/under") })
+    @Test(.enabled(if: canMount), arguments: LiveWatch.backends) func mountOverADirectoryIsSaidAndNotWatched(_ backend: WatchBackend) throws {
+        let live = try LiveWatch(backend, prepare: { try $0.directory("point/under") })
         try live.shell("mount -t tmpfs none point; mkdir point/above")
         live.wait(for: .mountsChanged([live.path("point")]))
         try live.settle()
-        #expect(live.watcher.statistics().directoriesWatched == 1, "another device, and the boundary says stay")
+        #expect(live.watches(1), "another device, and the boundary says stay")
         live.forget()
         try live.shell("umount point")
         live.wait(for: .mountsChanged([live.path("point")]))
@@ -146,8 +146,8 @@ struct WatchDegradationTests {
         #expect(live.names("point/under/file"))
     }
 
-    @Test(.enabled(if: canMount)) func sourceThatIsUnmountedIsUnavailable() throws {
-        let live = try LiveWatch(starts: false)
+    @Test(.enabled(if: canMount), arguments: LiveWatch.backends) func sourceThatIsUnmountedIsUnavailable(_ backend: WatchBackend) throws {
+        let live = try LiveWatch(backend, starts: false)
         try live.shell("mount -t tmpfs none root; mkdir root/a", in: live.base)
         try live.watcher.start()
         live.wait(for: .ready)
@@ -158,7 +158,7 @@ struct WatchDegradationTests {
     }
 
     @Test(.enabled(if: canMount)) func directoryBelowABindMountIsNamedAsAliased() throws {
-        let live = try LiveWatch(prepare: { tree in
+        let live = try LiveWatch(.inotify, prepare: { tree in
             try tree.directory("true/deep")
             try tree.directory("alias")
         })

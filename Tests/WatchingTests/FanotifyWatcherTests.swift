@@ -1,0 +1,144 @@
+// What only the marks of whole file systems do, and what takes over where they are not possible.
+// What they have in common with inotify is tested for both: `LiveWatch.backends`.
+
+import Kernel
+import Testing
+import Tracking
+import Watching
+
+struct FanotifyWatcherTests {
+    static let isPossible: Comment = "needs root and a kernel that marks file systems"
+    static let canMount = WatchDegradationTests.canMount && LiveWatch.refusal == nil
+
+    @Test(.enabled(if: LiveWatch.refusal == nil, isPossible)) func automaticChoiceIsTheMarkOfTheFileSystem() throws {
+        let live = try LiveWatch(.auto, prepare: { try $0.directory("a/b/c") })
+        let statistics = live.watcher.statistics()
+        #expect(statistics.backend == "fanotify")
+        #expect(statistics.directoriesWatched == 1 && statistics.directoriesWanted == 1)
+    }
+
+    /// Nothing is listed: each file in it reports for itself.
+    @Test(.enabled(if: LiveWatch.refusal == nil, isPossible)) func newDirectoryReportsFromItsFirstMoment() throws {
+        let live = try LiveWatch(.fanotify)
+        try live.shell("mkdir -p a/b/c; echo x > a/b/c/file; mv a/b d")
+        try live.settle()
+        #expect(live.names("d/c/file") || live.names("a/b/c/file"))
+        live.forget()
+        try live.shell("echo y > d/c/file")
+        try live.settle()
+        #expect(live.names("d/c/file"))
+    }
+
+    @Test(.enabled(if: LiveWatch.refusal == nil, isPossible)) func sourceBehindASymlinkKeepsItsPath() throws {
+        let live = try LiveWatch(.fanotify, prepare: { try $0.directory("far/source/deep") })
+        let near = live.base.appending("near".utf8)
+        try live.shell("ln -s root/far ../near")
+        let source = near.appending("source".utf8)
+        let said = Monitor<[Change]>([])
+        let watcher = try FanotifyWatcher(
+            settings: WatchSettings(privateDirectory: live.base.appending("other".utf8)), sources: [source], isExcluded: { _, _ in false },
+            sink: { changes in said.withLock { $0 += changes } }, signal: { _ in })
+        try watcher.start()
+        defer { watcher.stop() }
+        try live.shell("echo x > far/source/deep/file")
+        try watcher.synchronize(timeout: .seconds(60))
+        #expect(said.withLock { $0.map(\.path) }.contains(source.appending("deep/file".utf8)))
+    }
+
+    /// No watch on the source or its parent tells of this.
+    @Test(.enabled(if: LiveWatch.refusal == nil, isPossible)) func sourceIsUnavailableWhenADirectoryAboveItIsRenamed() throws {
+        let live = try LiveWatch(.fanotify)
+        let (base, away) = (live.base.text, live.base.text + "-away")
+        try live.shell("mv \(base) \(away)", in: .root)
+        live.wait(for: .unavailable(live.root))
+        try live.shell("mv \(away) \(base)", in: .root)
+        live.wait(for: .returned(live.root))
+        try live.tree.file("new")
+        try live.settle()
+        #expect(live.names("new"))
+    }
+
+    @Test(.enabled(if: LiveWatch.refusal == nil, isPossible)) func deepestDirectoriesAreCoveredFromAbove() throws {
+        let live = try LiveWatch(.fanotify)
+        // 40 names of 200 bytes: twice as long as the longest path that the kernel gives.
+        try live.python(
+            "for i in range(40):", "    os.mkdir('d' * 200)", "    os.chdir('d' * 200)", "open('file', 'w').close()")
+        let deep = String(repeating: String(repeating: "d", count: 200) + "/", count: 40)
+        try live.settle()
+        #expect(live.covers(deep + "file"))
+        live.forget()
+        try live.python("for i in range(40):", "    os.chdir('d' * 200)", "open('file', 'w').write('more')")
+        try live.settle()
+        #expect(live.covers(deep + "file"))
+        #expect(live.watcher.statistics().overflows == 0)
+    }
+
+    @Test(.enabled(if: canMount, isPossible)) func mountsBelowASourceAreWatchedWhenTheyAreToBeCrossed() throws {
+        let live = try LiveWatch(
+            .fanotify, prepare: { tree in
+                try tree.directory("point")
+                try tree.directory("true/deep")
+                try tree.directory("alias")
+            }, adjust: { $0.fileSystems = .cross })
+        try live.shell("mount -t tmpfs none point; mount --bind true alias")
+        let points: Set = [live.path("alias"), live.path("point")]
+        live.said.wait { said in
+            let told = said.signals.flatMap { signal -> [Path] in if case .mountsChanged(let paths) = signal { paths } else { [] } }
+            return points.isSubset(of: told) ? () : nil
+        }
+        try live.settle()
+        live.forget()
+        try live.shell("echo x > point/file; echo x > alias/deep/file")
+        try live.settle()
+        #expect(live.names("point/file"))
+        #expect(live.names("alias/deep/file") && live.names("true/deep/file"), "it has both paths")
+        try live.shell("umount point alias")
+    }
+
+    /// In the table of mounts both look the same, and the mark went with the first.
+    @Test(.enabled(if: canMount, isPossible)) func fileSystemThatIsReplacedAtOnceIsMarkedAnew() throws {
+        let live = try LiveWatch(.fanotify, starts: false)
+        try live.shell("mount -t tmpfs none root", in: live.base)
+        try live.watcher.start()
+        live.wait(for: .ready)
+        live.wait(for: .returned(live.root))
+        live.forget()
+        // Not lazily: no descriptor of the watcher keeps it.
+        try live.shell("umount root; mount -t tmpfs none root", in: live.base)
+        live.wait(for: .returned(live.root))
+        try live.settle()
+        live.forget()
+        try live.tree.file("file")
+        try live.settle()
+        #expect(live.names("file"))
+        live.watcher.stop()
+        try live.shell("umount root", in: live.base)
+    }
+
+    /// ramfs cannot find a directory by its handle.
+    @Test(.enabled(if: canMount, isPossible)) func inotifyTakesOverWhereAFileSystemCannotBeMarked() throws {
+        let live = try LiveWatch(.fanotify, starts: false)
+        try live.shell("mount -t ramfs none root", in: live.base)
+        defer { try? live.shell("umount root", in: live.base) }
+        let refusals = Monitor<[WatchError]>([])
+        let other = try WatchBackend.fanotify.makeWatcher(
+            settings: WatchSettings(privateDirectory: live.base.appending("other".utf8)), sources: [live.root],
+            isExcluded: { _, _ in false }, sink: { _ in }, signal: { _ in }, refused: { error in refusals.withLock { $0.append(error) } })
+        #expect(other.statistics().backend == "inotify")
+        let refusal = try #require(refusals.withLock { $0.first })
+        #expect(refusal.code == .fileSystemMark && refusal.path == live.root)
+        #expect(refusal.description.contains("by handle"), "\(refusal)")
+        // One that comes while watching ends it, so that another watcher is made.
+        try live.watcher.start()
+        live.said.wait { $0.signals.contains { if case .failed = $0 { true } else { false } } ? () : nil }
+    }
+
+    @Test func refusalsSayWhatIsMissing() {
+        let path = Path(unchecked: Array("home".utf8))
+        let texts = [Errno.notPermitted, .improperLink, .noFunction, .timedOut, .ioError].map {
+            WatchError(.fileSystemMark, path: path, errno: $0).description
+        }
+        #expect(texts.allSatisfy { $0.hasPrefix("fanotify cannot be used at /home: ") })
+        #expect(texts[0].contains("CAP_SYS_ADMIN") && texts[1].contains("subvolumes") && texts[4].contains("\(Errno.ioError)"))
+    }
+}
