@@ -16,7 +16,7 @@ extension MarkSession {
                     signal(.ready)
                 case .compareMounts: try compareMounts()
                 case .barrier(let number): cookies.arrived(number)
-                case .attach, .forget: break
+                case .attach, .forget, .exchange: break
                 }
             } catch {
                 // A file system has come that cannot be marked: another watcher has to take over.

@@ -23,7 +23,8 @@ final class LiveWatch: Sendable {
 
     /// Waits until the tree is watched, and forgets what was said until then.
     init(
-        _ backend: WatchBackend, starts: Bool = true, isExcluded: @escaping @Sendable (Path, FileKind) -> Bool = { _, _ in false },
+        _ backend: WatchBackend = .inotify, starts: Bool = true,
+        isExcluded: @escaping @Sendable (Path, FileKind) -> Bool = { _, _ in false },
         prepare: (LiveWatch.Tree) throws -> Void = { _ in }, adjust: (inout WatchSettings) -> Void = { _ in }
     ) throws {
         let number = UInt64.random(in: 0 ... .max)

@@ -8,6 +8,7 @@ package import Rotating
 package import Scanning
 package import Scheduling
 internal import TOMLKit
+package import Watching
 
 package struct Configuration: Hashable, Sendable {
     package struct Compression: Hashable, Sendable {
@@ -20,7 +21,7 @@ package struct Configuration: Hashable, Sendable {
     }
 
     package struct Watching: Hashable, Sendable {
-        package var backend = "auto"
+        package var backend = WatchBackend.auto
         /// The share of watches left to other programs, 0...1.
         package var reserve = 0.25
     }
@@ -193,9 +194,9 @@ extension Configuration {
 
     private mutating func readWatch(_ section: ConfigurationReader) throws(ConfigurationError) {
         var section = section
-        watch.backend = try section.choice("backend", watch.backend, of: ["auto", "inotify", "fanotify"])
+        let backend = try section.choice("backend", watch.backend.rawValue, of: WatchBackend.allCases.map(\.rawValue))
+        watch.backend = WatchBackend(rawValue: backend) ?? .auto
         watch.reserve = try section.share("reserve_watches", watch.reserve)
-        if watch.backend == "fanotify" { withoutEffect.append("watch.backend = \"fanotify\" (inotify is used)") }
         try section.finish()
     }
 
@@ -289,7 +290,7 @@ extension Configuration {
             verify_writes = \(compression.verifiesWrites)
 
             [watch]
-            backend = \(quoted(watch.backend))
+            backend = \(quoted(watch.backend.rawValue))
             reserve_watches = \(quoted("\(Int((watch.reserve * 100).rounded()))%"))
 
             [limits]

@@ -163,6 +163,7 @@ extension AgentLoop {
                 notes.reasons["configuration"] = nil
             }
             if watchesDiffer {
+                fanotifyFailure = nil
                 startWatching()
                 tell(.reconcileNeeded(sourcesDiffer ? .sourcesChanged : .excludesChanged))
             }

@@ -25,13 +25,19 @@ extension AgentLoop {
             privateDirectory: installation.places.cookieDirectory, reserveWatches: configuration.watch.reserve,
             fileSystems: configuration.exclude.oneFileSystem ? .stay : .cross)
         do {
-            let watcher = try InotifyWatcher(
+            var refusal = fanotifyFailure
+            let backend = refusal == nil ? configuration.watch.backend : .inotify
+            let watcher = try backend.makeWatcher(
                 settings: settings, sources: configuration.sources,
                 isExcluded: { path, kind in rules.verdict(for: path, kind: kind).isExcluded },
-                sink: { dirty.add($0) }, signal: { inbox.put(.signal($0, number)) })
+                sink: { dirty.add($0) }, signal: { inbox.put(.signal($0, number)) }, refused: { refusal = $0 })
             try watcher.start()
             self.watcher = watcher
-            board.note { $0.watcher = watcher }
+            let advice = noteBackend(refusal)
+            board.note { notes in
+                notes.watcher = watcher
+                notes.reasons["watch-backend"] = advice
+            }
         } catch {
             giveUpWatching(error as? WatchError ?? WatchError(.resources, errno: error as? Errno))
         }
@@ -54,6 +60,21 @@ extension AgentLoop {
             logger.error("watching is not possible", metadata: ["error": "\(error)"])
             tell(.started)
         }
+    }
+
+    /// Logs why inotify is used in place of fanotify, if it is. What was asked for by name is said in the status, too.
+    private func noteBackend(_ refusal: WatchError?) -> [StatusReason]? {
+        guard let refusal else { return nil }
+        guard configuration.watch.backend == .fanotify else {
+            logger.info("watching with inotify", metadata: ["reason": "\(refusal)"])
+            return nil
+        }
+        logger.warning("watching with inotify in place of fanotify", metadata: ["reason": "\(refusal)"])
+        return [
+            StatusReason(
+                "watch-backend", .advice, "\(refusal); inotify is used in its place, and watches as much",
+                remedy: "[watch] backend = \"auto\" uses fanotify where it can, and inotify elsewhere without a word")
+        ]
     }
 
     /// All directories that should be watched are.
@@ -85,7 +106,12 @@ extension AgentLoop {
         case .returned: tell(.reconcileNeeded(.sourceReturned))
         case .mountsChanged: tell(.reconcileNeeded(.remount))
         case .failed(let errno):
-            giveUpWatching(WatchError(.resources, errno: errno))
+            guard watcher?.statistics().backend == WatchBackend.fanotify.rawValue else {
+                return giveUpWatching(WatchError(.resources, errno: errno))
+            }
+            logger.error("watching with fanotify ended", metadata: ["error": "\(errno)"])
+            fanotifyFailure = WatchError(.fileSystemMark, errno: errno)
+            startWatching()
         }
     }
 

@@ -48,6 +48,8 @@ final class AgentLoop {
     var compacted = Freed()
     /// Counts watchers: what an earlier one still says does not concern the present one.
     var watcherNumber: UInt64 = 0
+    /// Why fanotify, which was in use, ended: inotify is used until the configuration is read again.
+    var fanotifyFailure: WatchError?
     /// The status says that archives are damaged or missing; a verification was asked for when that became known.
     var isDamageKnown = false
     /// What is left of a sliced verification, 0...1.
