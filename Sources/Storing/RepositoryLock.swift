@@ -12,6 +12,11 @@ package final class RepositoryLock: Sendable {
         self.file = file
     }
 
+    deinit {
+        // Closing alone would leave it to a child that another thread has just forked, until that one runs its program.
+        release()
+    }
+
     /// Frees the lock now. More than once does no harm.
     package func release() {
         try? file.unlock()
