@@ -71,9 +71,10 @@ class Installation:
                    patterns is off unless the text has an [exclude] section.
     directory:     an existing directory to be used (a mounted file system, say) instead of a new temporary one.
     repository:    path, instead of `directory`/repository.
+    backend:       what watches. Not "auto", with which it would hang on who runs the tests.
     """
 
-    def __init__(self, sources=("source",), settings="", directory=None, repository=None, initialize=True, user=None):
+    def __init__(self, sources=("source",), settings="", directory=None, repository=None, initialize=True, user=None, backend="inotify"):
         base = "/dev/shm" if os.path.isdir("/dev/shm") else None
         self.ownsDirectory = directory is None
         # The socket's path, below the home, must be shorter than 108 bytes.
@@ -87,6 +88,7 @@ class Installation:
         self.state = os.path.join(self.home, ".local", "state", "auto-backup")
         self.socketFile = os.path.join(self.state, "control.sock")
         self.logFile = os.path.join(self.directory, "watchd.out")
+        self.backend = backend
         self.daemon = None
         self.children = []
         self.mounts = []
@@ -112,6 +114,10 @@ class Installation:
             head = [line for line in file.read().split("\n[")[0].splitlines()]
         if "[exclude]" not in settings:
             settings += "\n[exclude]\ndefaults = false\n"
+        if "[watch]" not in settings:
+            settings += "\n[watch]\n"
+        if "backend" not in settings:
+            settings = settings.replace("[watch]", f'[watch]\nbackend = "{self.backend}"')
         with open(self.configurationFile, "w") as file:
             file.write("\n".join(head) + "\n" + settings + "\n")
 

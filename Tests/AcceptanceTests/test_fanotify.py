@@ -1,6 +1,7 @@
 """The daemon watches whole file systems, and falls back to inotify where it may not.
 
-In:  a running daemon with `[watch] backend = "fanotify"`.  Out: snapshots that nobody asked for, and whose restores equal the tree.
+In:  a running daemon with `[watch] backend = "fanotify"`.  Out: snapshots that nobody asked for, and whose restores equal the tree: in all
+the tests that inotify has to pass, too.
 """
 import os
 import shutil
@@ -9,18 +10,13 @@ import unittest
 from installation import AT_ONCE, ROOT, reasonCodes, write
 import test_watching
 
-BACKEND = '[watch]\nbackend = "fanotify"\n'
-
 
 @unittest.skipUnless(ROOT, "marks of whole file systems need root")
 class FanotifyTests(test_watching.WatchingTests):
-    # Of the tests for inotify only the helpers are wanted here.
-    for name in [name for name in dir(test_watching.WatchingTests) if name.startswith("test")]:
-        locals()[name] = None
-    del name
+    backend = "fanotify"
 
     def testUsualOperationsAreSavedByThemselves(self):
-        installation = self.watched(settings=AT_ONCE + BACKEND)
+        installation = self.watched()
         watch = installation.status()["watch"]
         self.assertEqual((watch["backend"], watch["directories_watched"], watch["directories_wanted"]), ("fanotify", 1, 1))
         source = installation.source
@@ -51,7 +47,7 @@ class FanotifyTests(test_watching.WatchingTests):
 
     @unittest.skipUnless(shutil.which("setpriv"), "needs setpriv")
     def testWithoutTheCapabilityInotifyTakesOverAndSaysSo(self):
-        installation = self.install(settings=AT_ONCE + BACKEND)
+        installation = self.install(settings=AT_ONCE, backend="fanotify")
         write(f"{installation.source}/document", "first")
         # As in a container.
         wrapper = f"{installation.directory}/watchd-without-capability"
