@@ -88,6 +88,20 @@ public struct Inotify: ~Copyable, Sendable {
     }
 
     borrowing func pollable() -> CInt { descriptor.rawValue }
+
+    /// The numbers of all watches, as the kernel itself lists them. Source: proc_pid_fdinfo(5), "inotify wd:".
+    ///
+    /// - Complexity: O(watches); the text is about 150 bytes for each.
+    public borrowing func watches() throws(Errno) -> Set<Int32> {
+        guard let file = Path("/proc/self/fdinfo/\(descriptor.rawValue)") else { return [] }
+        let mark = Array("inotify wd:".utf8)
+        var result: Set<Int32> = []
+        for line in try file.readFile(limit: 1 << 30).split(separator: UInt8(ascii: "\n")) where line.starts(with: mark) {
+            let digits = line.dropFirst(mark.count).prefix { $0 != UInt8(ascii: " ") }
+            if let number = Int32(String(decoding: digits, as: UTF8.self), radix: 16) { result.insert(number) }
+        }
+        return result
+    }
 }
 
 /// Writes "/proc/self/fd/N" and a NUL; `buffer` has 32 bytes that are zero.

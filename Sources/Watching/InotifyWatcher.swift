@@ -8,7 +8,7 @@ package import Kernel
 package import Tracking
 
 package final class InotifyWatcher: Watcher {
-    private let session: WatchSession
+    let session: WatchSession
     private let threads = WatchThreads()
 
     /// - Parameters:
@@ -69,6 +69,22 @@ package final class InotifyWatcher: Watcher {
             if let (place, reason) = state.unwatched.nearest(path) { return .unwatched(place, reason) }
             // Excluded, unless it is one of those that are only counted.
             return state.unwatched.isComplete ? .watched : .unwatched(path, .watchLimit)
+        }
+    }
+
+    package func audit(isCancelled: () -> Bool) throws -> WatchAudit? {
+        let time = Duration.seconds(60)
+        try synchronize(timeout: time)
+        do throws(Errno) {
+            var suspicion = try session.compareWithTree(isCancelled: isCancelled)
+            // What changed while the tree was walked has been heard of after this; where it goes on changing, after one of the next.
+            for _ in 0..<3 where suspicion.isFound {
+                do { try synchronize(timeout: time) } catch { throw .timedOut }
+                try session.confirm(&suspicion)
+            }
+            return session.report(suspicion)
+        } catch {
+            throw WatchError(error == .timedOut ? .synchronization : .resources, errno: error)
         }
     }
 

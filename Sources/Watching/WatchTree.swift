@@ -51,6 +51,9 @@ struct WatchTree {
 
     func contains(_ watch: Int32) -> Bool { rowNumber(watch) != nil }
 
+    /// All of them, in no particular order. Cost: the nodes.
+    var watches: [Int32] { nodes.lazy.filter { $0.parent != WatchTree.freeMark }.map(\.watch) }
+
     /// The watch of a source's root directory.
     func root(_ source: Int) -> Int32? {
         roots[source] == WatchTree.none ? nil : nodes[Int(roots[source])].watch

@@ -28,8 +28,19 @@ package protocol Watcher: Sendable {
     /// Whether an event tells when this path changes. A path that is excluded or outside the sources counts as watched.
     func coverage(of path: Path) -> WatchCoverage
 
+    /// Compares what is watched with the directories that are there: for a person who wants to know, not for correctness.
+    ///
+    /// - Parameter isCancelled: Asked once per directory; what was found until then is given.
+    /// - Returns: Nil from a backend that keeps no watch for each directory.
+    /// - Throws: `WatchError` with `.synchronization`, or with `.resources` when the kernel's list cannot be read.
+    func audit(isCancelled: () -> Bool) throws -> WatchAudit?
+
     /// Ends watching; after it returns, sink and signal are not called any more. Calling it again does nothing.
     func stop()
+}
+
+extension Watcher {
+    package func audit(isCancelled: () -> Bool) throws -> WatchAudit? { nil }
 }
 
 package struct WatchSettings: Sendable {
@@ -125,6 +136,18 @@ package struct WatchStatistics: Sendable {
     package var unwatchedCount: Int
     /// Nil where watches are not counted.
     package var budget: WatchBudget?
+}
+
+/// What a comparison of the watches with the tree found. Only what a second look confirmed is named.
+package struct WatchAudit: Hashable, Sendable {
+    /// Directories that are watched where they stand.
+    package var directories = 0
+    /// Directories that are neither watched nor listed as unwatched; what is below them was not looked at.
+    package var blind: [Path] = []
+    /// Where the watcher believes a directory to be, and none or another one is.
+    package var stale: [Path] = []
+
+    package init() {}
 }
 
 /// Why watching could not begin, or not be waited for.
