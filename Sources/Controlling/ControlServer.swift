@@ -63,6 +63,7 @@ package struct ControlServer: Sendable {
         router.post("/v1/forget") { request, _ in try await call(request, nil) { try await service.forget($0) } }
         router.post("/v1/purge") { request, _ in try await call(request, nil) { try await service.purge($0) } }
         router.post("/v1/compact") { _, _ in try await answering { try await service.compact() } }
+        router.post("/v1/doctor") { _, _ in try await answering { try await service.doctor() } }
         router.post("/v1/repair") { request, _ in try await call(request, RepairRequest()) { try await service.repair($0) } }
         router.post("/v1/remarks") { request, _ in try await call(request, nil) { try await service.remark($0) } }
         router.post("/v1/keys") { request, _ in try await call(request, nil) { try await service.changeKeys($0) } }

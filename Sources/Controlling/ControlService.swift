@@ -15,6 +15,7 @@ package protocol ControlService: Sendable {
     func forget(_ request: ForgetRequest) async throws -> RotateResponse
     func purge(_ request: PurgeRequest) async throws -> MessageResponse
     func compact() async throws -> CompactResponse
+    func doctor() async throws -> DoctorResponse
     func repair(_ request: RepairRequest) async throws -> RepairResponse
     func remark(_ request: RemarkRequest) async throws -> MessageResponse
     func pause(_ request: PauseRequest) async throws -> MessageResponse

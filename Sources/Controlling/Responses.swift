@@ -221,6 +221,54 @@ package struct VerifyResponse: Codable, Hashable, Sendable {
     }
 }
 
+/// Where the sources and the agent's knowledge of them disagree. Zero is the only good answer.
+package struct DoctorResponse: Codable, Hashable, Sendable {
+    package static let shown = 100
+
+    package var entries: UInt64
+    /// Paths whose present state is not in the newest snapshot, and of which nothing here knows; the first of them.
+    package var different: [String]
+    package var differentCount: Int
+    /// Paths that differ as well, and that the daemon knows of: the next snapshot has them. No fault.
+    package var waitingCount: Int
+    /// What could not be looked at.
+    package var problems: [String]
+    /// Nil without a daemon, and where no directory has a watch of its own.
+    @Nullable package var watch: Watch?
+
+    package struct Watch: Codable, Hashable, Sendable {
+        /// Watched where they stand.
+        package var directories: Int
+        /// In sources, but neither watched nor named by the status as unwatched; the first of them.
+        package var blind: [String]
+        package var blindCount: Int
+        /// Watched under a path where no directory, or another one, stands; the first of them.
+        package var stale: [String]
+        package var staleCount: Int
+
+        package init(directories: Int, blind: [String], stale: [String]) {
+            self.directories = directories
+            self.blind = Array(blind.prefix(DoctorResponse.shown))
+            blindCount = blind.count
+            self.stale = Array(stale.prefix(DoctorResponse.shown))
+            staleCount = stale.count
+        }
+    }
+
+    package init(entries: UInt64, different: [String], waitingCount: Int, problems: [String], watch: Watch?) {
+        self.entries = entries
+        self.different = Array(different.prefix(DoctorResponse.shown))
+        differentCount = different.count
+        self.waitingCount = waitingCount
+        self.problems = problems
+        self.watch = watch
+    }
+
+    package var isHealthy: Bool {
+        differentCount == 0 && problems.isEmpty && (watch.map { $0.blindCount == 0 && $0.staleCount == 0 } ?? true)
+    }
+}
+
 /// The answer of what has nothing more to say.
 package struct MessageResponse: Codable, Hashable, Sendable {
     package var message: String

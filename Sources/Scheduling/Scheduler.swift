@@ -24,6 +24,9 @@ package struct Scheduler: Sendable {
     /// The activity under way.
     package var running: Activity? { turn?.activity }
 
+    /// Everything is to be compared: what the dirty set says is not all that there is.
+    package var owesReconcile: Bool { !reasons.isEmpty }
+
     /// One activity from its decision to its end.
     struct Turn: Sendable {
         var activity: Activity

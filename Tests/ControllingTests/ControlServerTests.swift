@@ -40,6 +40,10 @@ import Testing
             RepairResponse(mended: request.known ? ["known"] : ["all"])
         }
 
+        func doctor() async throws -> DoctorResponse {
+            DoctorResponse(entries: 7, different: ["/a"], waitingCount: 2, problems: [], watch: nil)
+        }
+
         func remark(_ request: RemarkRequest) async throws -> MessageResponse { MessageResponse(message: request.text) }
         func pause(_ request: PauseRequest) async throws -> MessageResponse { MessageResponse(message: "\(request.seconds ?? -1)") }
         func resume() async throws -> MessageResponse { MessageResponse(message: "on") }

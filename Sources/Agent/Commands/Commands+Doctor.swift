@@ -1,41 +1,17 @@
-// Does the catalog know the sources as they are? And what to do when the repository went back in time.
+// Does the agent know the sources as they are? And what to do when the repository went back in time.
 
-internal import Cataloging
-internal import Kernel
-internal import Scanning
-
-/// What a look at everything found.
-package struct DoctorReport: Codable, Hashable, Sendable {
-    package var entries: UInt64
-    /// Paths whose present state is not in the newest snapshot, the first of them.
-    package var different: [String]
-    package var differentCount: Int
-    /// What could not be looked at.
-    package var problems: [String]
-
-    package var isHealthy: Bool { differentCount == 0 && problems.isEmpty }
-}
+package import Controlling
 
 extension Commands {
-    /// Compares all of the sources with the newest snapshot by their metadata. Nothing is changed.
+    /// Compares all of the sources with the newest snapshot, and with what a running daemon watches and knows. Nothing is changed.
     ///
     /// - Throws: `AgentError.noSnapshot`, `.rolledBack`, `.interrupted`.
-    package func doctor(isCancelled: @escaping @Sendable () -> Bool = { false }) throws -> DoctorReport {
+    package func doctor(isCancelled: @escaping @Sendable () -> Bool = { false }) throws -> DoctorResponse {
+        if let response = try ask({ try $0.post("/v1/doctor", DoctorResponse.self) }) { return response }
         let session = try openForReading()
         _ = try session.newestSnapshot()
-        let plan: SnapshotPlan
-        do {
-            plan = try Scanner(state: session.catalog, rules: installation.rules).plan(.whole, isCancelled: isCancelled)
-        } catch is ScanCancelled {
-            throw AgentError.interrupted
-        }
-        // What is only as new as its reading is compared again some time, and is no difference.
-        let different = try plan.upserts.filter { planned in
-            try session.catalog.liveStatus(planned.path)?.mayBeRestored(as: planned) != true
-        }.map(\.path) + plan.deletions
-        return DoctorReport(
-            entries: plan.counts.entries, different: different.prefix(100).map(\.description), differentCount: different.count,
-            problems: plan.problems.map(\.description) + plan.unavailable.map { "\($0.path) \($0.reason.text)" })
+        let findings = try DoctorRun(catalog: session.catalog, rules: installation.rules, isCancelled: isCancelled).compareAll()
+        return findings.response(Diagnosis(missed: findings.different, waiting: 0), nil)
     }
 
     /// Accepts a repository that went back in time, or lost archives, as it is.

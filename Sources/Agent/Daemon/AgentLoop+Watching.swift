@@ -5,6 +5,7 @@ internal import Kernel
 internal import Logging
 internal import Scanning
 internal import Scheduling
+internal import Synchronization
 internal import Tracking
 internal import Watching
 
@@ -114,6 +115,31 @@ extension AgentLoop {
             startWatching()
         }
     }
+
+    /// Which of `paths` differ from the newest snapshot although nothing here tells that they may.
+    ///
+    /// Between two activities no path is on its way from the dirty set into a snapshot, and what was written before the look has been
+    /// heard of after the watcher has caught up: a path that differs then, and is not pending, was missed.
+    /// - Throws: `WatchError` with `.synchronization`; what looking throws.
+    func diagnose(_ paths: [Path]) throws -> Diagnosis {
+        let stopping = inbox
+        let run = try withSession {
+            DoctorRun(catalog: $0.catalog, rules: installation.rules, isCancelled: { stopping.isStopping.load(ordering: .relaxed) })
+        }
+        let different = try run.compare(paths)
+        try watcher?.synchronize(timeout: .seconds(30))
+        var missed = isComparisonOwed ? [] : dirty.settled(among: different).filter { watcher?.coverage(of: $0) == .watched }
+        if !missed.isEmpty {
+            // The names of a file change together, and only one of them is pending.
+            missed = try run.compare(missed)
+            let planned = Set(try run.differences(dirty.scope))
+            missed.removeAll(where: planned.contains)
+        }
+        return Diagnosis(missed: missed, waiting: different.count - missed.count)
+    }
+
+    /// What events told is not all that changed: everything will be compared.
+    private var isComparisonOwed: Bool { !isWatching || hasOverflowed || inbox.hasSignal || scheduler.owesReconcile }
 
     /// Where an incremental has to look so that everything written before now is in it.
     ///

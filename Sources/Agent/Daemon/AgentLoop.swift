@@ -175,6 +175,7 @@ final class AgentLoop {
             let result = Result { try withSession { try $0.changeKeys(request) } }
             noteSession()
             reply.give(result)
+        case .diagnose(let paths, let reply): reply.give(Result { try diagnose(paths) })
         case .pause(let duration):
             tell(.paused(duration))
             board.noteQuietly { $0.pauseRequest = nil }
@@ -224,6 +225,7 @@ final class AgentLoop {
             case .rotate(_, let reply), .forget(_, let reply): reply.give(.failure(problem))
             case .compact(let reply): reply.give(.failure(problem))
             case .repair(_, let reply): reply.give(.failure(problem))
+            case .diagnose(_, let reply): reply.give(.failure(problem))
             case .purge(_, let reply), .remark(_, let reply), .keys(_, let reply), .rebuildCatalog(let reply), .reload(let reply): reply.give(.failure(problem))
             case .pause, .resume, .repositoryReturned, .signal, .stop: break
             }

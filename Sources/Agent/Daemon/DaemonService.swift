@@ -3,6 +3,7 @@
 internal import Controlling
 internal import Kernel
 internal import Synchronization
+internal import Watching
 
 struct DaemonService: ControlService {
     let inbox: Inbox
@@ -62,6 +63,21 @@ struct DaemonService: ControlService {
     func compact() async throws -> CompactResponse { try await inbox.ask { .compact($0) } }
 
     func repair(_ request: RepairRequest) async throws -> RepairResponse { try await inbox.ask { .repair(request, $0) } }
+
+    /// Looks beside the loop, which then looks again at what differed.
+    func doctor() async throws -> DoctorResponse {
+        let (inbox, watcher) = (inbox, board.watcher)
+        let file = configurationFile
+        let (findings, watch) = try await onThread("doctor") {
+            let installation = try Installation.load(configurationFile: file)
+            let session = try Session(installation.configuration, at: installation.places, for: .reading)
+            _ = try session.newestSnapshot()
+            let run = DoctorRun(catalog: session.catalog, rules: installation.rules, isCancelled: { inbox.isStopping.load(ordering: .relaxed) })
+            return (try run.compareAll(), try run.audit(watcher))
+        }
+        if findings.different.isEmpty { return findings.response(Diagnosis(missed: [], waiting: 0), watch) }
+        return findings.response(try await inbox.ask { .diagnose(findings.different, $0) }, watch)
+    }
 
     func remark(_ request: RemarkRequest) async throws -> MessageResponse { try await inbox.ask { .remark(request, $0) } }
 

@@ -2,6 +2,7 @@
 // Invariant: the lock is held for the length of one insertion or one taking, never while a file is touched.
 
 internal import Kernel
+internal import Scanning
 internal import Synchronization
 internal import Tracking
 
@@ -61,6 +62,17 @@ final class DirtyBox: Sendable {
     func takeSettled() -> DirtyBatch { state.withLock { $0.set.takeSettled(at: .now()) } }
 
     func takeAll() -> DirtyBatch { state.withLock { $0.set.takeAll() } }
+
+    /// Where a snapshot would look that takes all that is pending.
+    var scope: ScanScope {
+        state.withLock { state in
+            var set = state.set
+            return .batch(set.takeAll())
+        }
+    }
+
+    /// Those of `paths` that are not pending.
+    func settled(among paths: [Path]) -> [Path] { state.withLock { state in paths.filter { state.set.pending(at: $0) == nil } } }
 
     func giveBack(_ batch: DirtyBatch) { state.withLock { $0.set.giveBack(batch) } }
 

@@ -29,6 +29,8 @@ enum LoopMessage: Sendable {
     case remark(RemarkRequest, Reply<MessageResponse>)
     case keys(KeyRequest, Reply<MessageResponse>)
     case rebuildCatalog(Reply<MessageResponse>)
+    /// These paths looked different a moment ago.
+    case diagnose([Path], Reply<Diagnosis>)
     case pause(Duration?)
     case resume
     case reload(Reply<MessageResponse>)
@@ -82,6 +84,11 @@ final class Inbox: Sendable {
     }
 
     var isEmpty: Bool { state.withLock { $0.messages.isEmpty } }
+
+    /// The watcher has something to say that the loop has not heard yet.
+    var hasSignal: Bool {
+        state.withLock { $0.messages.contains { if case .signal = $0 { true } else { false } } }
+    }
 
     static let closing = Problem(
         title: "Stopping", status: 503, detail: "the daemon is stopping; nothing was done", exitStatus: ExitStatus.failed)

@@ -66,6 +66,8 @@ final class StatusBoard: Sendable {
     /// The last look at everything found nothing that it could not look at.
     var isComplete: Bool { notes.withLock { $0.isComplete && $0.reasons["sources"] == nil } }
 
+    var watcher: (any Watcher)? { notes.withLock { $0.watcher } }
+
     func report() -> StatusReport { facts(isRunning: true).report() }
 
     /// Writes `status.json` for the time when no daemon answers.
