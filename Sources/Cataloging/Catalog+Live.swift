@@ -114,6 +114,28 @@ extension Catalog {
         }
     }
 
+    /// Living paths that are in one of these directories, but in one that has no entry itself, in tree order. None but after damage
+    /// or a mistake.
+    package func liveOrphans(below sources: [Path]) throws -> [Path] {
+        let places = try read { db in
+            let rows = try db.prepared("SELECT id FROM directory WHERE implicit = 1")
+            defer { rows.reset() }
+            var directories: [Int64] = []
+            while try rows.step() { directories.append(rows.integer(0)) }
+            let paths = try PathTable(db)
+            return try directories.map { try paths.path(ofDirectory: $0) }.sorted()
+        }
+        var result: [Path] = []
+        var latest: Path?
+        for place in places where sources.contains(where: { place.isAtOrBelow($0) }) {
+            if let latest, place.isBelow(latest) { continue }
+            if try liveStatus(place)?.kind == .directory { continue }
+            latest = place
+            result += try liveDescendants(of: place)
+        }
+        return result
+    }
+
     private func liveChildren(of node: NodeID, in db: Database) throws -> [KnownChild] {
         let rows = try TreeWalk.statement(.live, in: db)
         rows.bind(1, node.directory)

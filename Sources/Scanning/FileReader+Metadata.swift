@@ -13,24 +13,26 @@ extension FileReader {
         guard let opened = try? Descriptor.open(name, in: directory.descriptor, options) else {
             // It may be closed to us; its metadata is not.
             var entry = Entry(path: path, status: status)
-            entry.attributes = unopenedAttributes(path, name, directory)
+            entry.attributes = try unopenedAttributes(path, name, directory)
             return entry
         }
         var entry = Entry(path: path, status: try problem(path, .status) { () throws(Errno) in try opened.status() })
-        entry.attributes = attributes(path) { () throws(Errno) in try opened.extendedAttributes() }
+        entry.attributes = try attributes(path) { () throws(Errno) in try opened.extendedAttributes() }
         entry.inodeFlags = opened.inodeFlags()
         return entry
     }
 
-    func unopenedAttributes(_ path: Path, _ name: [CChar], _ directory: OpenDirectory) -> [ExtendedAttribute] {
-        attributes(path) { () throws(Errno) in try ExtendedAttribute.all(of: name, in: directory.descriptor) }
+    func unopenedAttributes(_ path: Path, _ name: [CChar], _ directory: OpenDirectory) throws(ScanProblem) -> [ExtendedAttribute] {
+        try attributes(path) { () throws(Errno) in try ExtendedAttribute.all(of: name, in: directory.descriptor) }
     }
 
-    func attributes(_ path: Path, _ get: () throws(Errno) -> [ExtendedAttribute]) -> [ExtendedAttribute] {
+    func attributes(_ path: Path, _ get: () throws(Errno) -> [ExtendedAttribute]) throws(ScanProblem) -> [ExtendedAttribute] {
         do throws(Errno) {
             return try get()
         } catch {
-            problems.append(ScanProblem(path: path, errno: error, step: .attributes))
+            let problem = ScanProblem(path: path, errno: error, step: .attributes)
+            if problem.isVanished { throw problem }
+            problems.append(problem)
             return []
         }
     }

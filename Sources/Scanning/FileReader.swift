@@ -62,6 +62,10 @@ package final class FileReader {
         let status = try problem(planned.path, .status) { () throws(Errno) in
             try FileStatus(of: name, in: directory.descriptor)
         }
+        // What is planned below a directory, or deleted below what is none any more, hangs on its being one.
+        if (status.kind == .directory) != (planned.kind == .directory) {
+            throw ScanProblem(path: planned.path, errno: .noSuchFileOrDirectory, step: .status)
+        }
         var entry: Entry
         switch status.kind {
         case .file:
@@ -73,10 +77,10 @@ package final class FileReader {
             entry.target = try problem(planned.path, .reading) { () throws(Errno) in
                 try directory.descriptor.readSymlink(name)
             }
-            entry.attributes = unopenedAttributes(planned.path, name, directory)
+            entry.attributes = try unopenedAttributes(planned.path, name, directory)
         case .fifo, .socket, .characterDevice, .blockDevice:
             entry = Entry(path: planned.path, status: status)
-            entry.attributes = unopenedAttributes(planned.path, name, directory)
+            entry.attributes = try unopenedAttributes(planned.path, name, directory)
         }
         entry.userName = accounts.user(entry.uid)
         entry.groupName = accounts.group(entry.gid)
@@ -109,7 +113,7 @@ package final class FileReader {
                 (entry.content, entry.size) = try readContent(of: file, before, path) { try sink($0, $1, $2, before) }
                 if FileReader.isRacy(before, start) { entry.marks.insert(.racy) }
             }
-            entry.attributes = attributes(path) { () throws(Errno) in try file.extendedAttributes() }
+            entry.attributes = try attributes(path) { () throws(Errno) in try file.extendedAttributes() }
             entry.inodeFlags = file.inodeFlags()
             let after = try problem(path, .status) { () throws(Errno) in try file.status() }
             if FileReader.holdsStill(before, after), entry.size == before.size {

@@ -20,6 +20,8 @@ package protocol KnownState: Sendable {
     func liveEntry(_ path: Path) throws -> Entry?
     /// The names of a file with more than one link; on every device when `device` is nil.
     func liveNames(ofInode inode: UInt64, device: UInt64?) throws -> [Path]
+    /// Below one of these directories, but in one that has no entry: no walk from a source comes by them. In tree order.
+    func liveOrphans(below sources: [Path]) throws -> [Path]
 }
 
 extension KnownStatus {

@@ -172,4 +172,5 @@ private struct NothingKnown: KnownState {
     func liveStatus(_ path: Path) throws -> KnownStatus? { nil }
     func liveEntry(_ path: Path) throws -> Entry? { nil }
     func liveNames(ofInode inode: UInt64, device: UInt64?) throws -> [Path] { [] }
+    func liveOrphans(below sources: [Path]) throws -> [Path] { [] }
 }

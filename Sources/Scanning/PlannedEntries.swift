@@ -2,7 +2,7 @@
 // In: entries, those of one directory mostly one after the other.  Out: the same, in tree order once they are arranged.
 // An entry costs its name and 24 bytes; an array of paths would take five times as much.
 
-internal import Kernel
+package import Kernel
 
 package struct PlannedEntries: Sendable {
     private struct Item {
@@ -141,6 +141,25 @@ extension PlannedEntries: RandomAccessCollection {
         let item = items[position]
         return PlannedEntry(path: path(of: item), kind: item.kind, size: item.size, reading: item.reading)
     }
+
+    /// Where this path stands. The entries must be in tree order. Cost: O(log(entries)) paths.
+    package func position(of path: Path) -> Int? {
+        var (low, high) = (0, count)
+        while low < high {
+            let middle = (low + high) / 2
+            if self.path(of: items[middle]) < path { low = middle + 1 } else { high = middle }
+        }
+        return low < count && self.path(of: items[low]) == path ? low : nil
+    }
+
+    /// The positions of what is directly in directories for which this is true. It is asked once for each directory, in tree order
+    /// when the entries are.
+    package func positions(inDirectories isWanted: (Path) throws -> Bool) rethrows -> [Int] {
+        let wanted = try directories.map(isWanted)
+        return indices.filter { wanted[Int(items[$0].directory)] }
+    }
+
+    package func kind(at position: Int) -> FileKind { items[position].kind }
 
     /// The last component of the path at `position`.
     package func name(at position: Int) -> ArraySlice<UInt8> { name(of: items[position]) }

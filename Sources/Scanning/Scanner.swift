@@ -61,8 +61,19 @@ package struct Scanner: Sendable {
             }
         var plan = findings.plan
         try lookAtOtherNames(findings.links, context, &plan)
+        if case .whole = scope { try deleteOrphans(&plan) }
         plan.arrange()
         return plan
+    }
+
+    /// What is known in a directory that is not known itself is there no more, unless it was found there.
+    private func deleteOrphans(_ plan: inout SnapshotPlan) throws {
+        let orphans = try state.liveOrphans(below: rules.sources)
+        if orphans.isEmpty { return }
+        let found = Set(plan.upserts.map(\.path))
+        plan.deletions += orphans.filter { path in
+            !found.contains(path) && !plan.unavailable.contains { path.isAtOrBelow($0.path) }
+        }
     }
 
     /// All names of a file change together, and a watcher names one of them. A scan of everything sees them one after the other:

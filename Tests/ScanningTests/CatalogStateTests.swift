@@ -41,6 +41,22 @@ struct CatalogStateTests {
         #expect(try recorder.scan().isEmpty)
     }
 
+    /// As after a snapshot that recorded the content of a directory without the directory.
+    @Test func whatIsInNoDirectoryIsDeletedUnlessItIsFound() throws {
+        let recorder = try Recorder()
+        let tree = recorder.tree
+        for name in ["src/gone/deep/a", "src/there/b", "src/there/c", "src/d"] { try tree.write(name) }
+        try recorder.snapshot(without: ["src/gone", "src/there"].map { tree.path($0) })
+        #expect(try recorder.catalog.liveOrphans(below: recorder.sources).count == 4)
+        for name in ["src/gone", "src/there/b"] { try tree.remove(name) }
+        let plan = try recorder.scan()
+        #expect(plan.deletions == ["src/gone/deep", "src/gone/deep/a", "src/there/b"].map { tree.path($0) })
+        #expect(plan.upserts.map(\.path).contains(tree.path("src/there/c")))
+        try recorder.snapshot()
+        #expect(try recorder.catalog.liveOrphans(below: recorder.sources).isEmpty)
+        #expect(try recorder.scan().isEmpty)
+    }
+
     @Test func theSourcesAreThoseOfTheNewestSnapshot() throws {
         let recorder = try Recorder()
         #expect(try recorder.catalog.liveSources() == [])
@@ -75,7 +91,7 @@ private final class Recorder {
     }
 
     /// Records what a whole scan finds, as if it had been read long after it was written.
-    func snapshot() throws {
+    func snapshot(without left: [Path] = []) throws {
         let plan = try scan()
         let reader = FileReader(state: catalog, sources: sources)
         var records = plan.deletions.map { ManifestRecord.deletion($0) }
@@ -84,6 +100,7 @@ private final class Recorder {
             entry.marks = []
             return .upsert(entry)
         }
+        records.removeAll { left.contains($0.path) }
         records.sort { $0.path < $1.path }
         number += 1
         let name = ArchiveName(number: number, time: Int64(number), kind: .full, digest: digest("\(number)"))

@@ -266,6 +266,17 @@ struct FileReaderTests {
             let problem = #expect(throws: ScanProblem.self) { try reader.read(plan) { _, _, _, _ in } }
             #expect(problem?.isVanished == true)
         }
+        // Something else than a directory in the place of one, and the other way round: more than this entry hangs on it.
+        try fixture.tree.makeDirectory("src/e")
+        try fixture.tree.write("src/f")
+        let others = [try planned(fixture, "src/e"), try planned(fixture, "src/f")]
+        for name in ["src/e", "src/f"] { try fixture.tree.remove(name) }
+        try fixture.tree.makeSymlink("src/e", to: "file")
+        try fixture.tree.makeDirectory("src/f")
+        for plan in others {
+            let problem = #expect(throws: ScanProblem.self) { try reader.read(plan) { _, _, _, _ in } }
+            #expect(problem?.isVanished == true)
+        }
         // A FIFO in its place becomes the entry; it is not opened, for nobody writes to it.
         try fixture.tree.makeFIFO("src/file")
         #expect(try reader.read(plans[0]) { _, _, _, _ in }.entry.kind == .fifo)

@@ -80,6 +80,12 @@ struct MemoryState: KnownState {
         entries.values.filter { $0.inode == inode && $0.kind != .directory && (device == nil || $0.device == device) }
             .map(\.path).sorted()
     }
+
+    func liveOrphans(below sources: [Path]) throws -> [Path] {
+        entries.keys.filter { path in
+            sources.contains { path.isBelow($0) } && path.parent.map { entries[$0]?.kind != .directory } ?? false
+        }.sorted()
+    }
 }
 
 /// A source in a temporary directory, the rules for it, and what the snapshots taken so far know.

@@ -38,6 +38,20 @@ struct PlannedEntriesTests {
         #expect(entries.map(\.size) == [5, 4])
     }
 
+    @Test func positionsAreThoseOfTheTree() {
+        var entries = packed(["/a.b", "/a/x/y", "/a/x.y", "/a", "/a/x", "/b/c"].map { entry($0) })
+        entries.arrange()
+        #expect(entries.indices.allSatisfy { entries.position(of: entries[$0].path) == $0 })
+        #expect(entries.position(of: Path("/a/w")!) == nil && entries.position(of: Path("/c")!) == nil)
+        var asked: [Path] = []
+        let positions = entries.positions(inDirectories: { directory in
+            asked.append(directory)
+            return directory.text == "/a" || directory.text == "/b"
+        })
+        #expect(positions.map { entries[$0].path.text } == ["/a/x", "/a/x.y", "/b/c"])
+        #expect(asked == asked.sorted() && asked.count == 4)
+    }
+
     @Test func removalTakesNothingElse() {
         var entries = packed(["/a", "/a/b", "/b", "/b/a"].map { entry($0) })
         entries.remove([Path("/a")!, Path("/b/a")!, Path("/c")!])

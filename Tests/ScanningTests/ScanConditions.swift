@@ -49,4 +49,5 @@ struct FailingState: KnownState {
     func liveStatus(_ path: Path) throws -> KnownStatus? { try state.liveStatus(path) }
     func liveEntry(_ path: Path) throws -> Entry? { try state.liveEntry(path) }
     func liveNames(ofInode inode: UInt64, device: UInt64?) throws -> [Path] { try state.liveNames(ofInode: inode, device: device) }
+    func liveOrphans(below sources: [Path]) throws -> [Path] { try state.liveOrphans(below: sources) }
 }

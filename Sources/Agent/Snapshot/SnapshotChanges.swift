@@ -25,6 +25,31 @@ struct SnapshotChanges {
         upsertCount += 1
     }
 
+    /// Takes out what is in no directory: the directory went away, or became something else, before it was read itself.
+    ///
+    /// - Parameter isKnown: True for a directory of the newest snapshot.
+    /// - Returns: Those directories, in tree order. There may be others there by now.
+    mutating func removeOrphans(below sources: [Path], isKnown: (Path) throws -> Bool) rethrows -> [Path] {
+        let gone = Set(deletions)
+        var absent: Set<Path> = []
+        let orphans = try planned.positions(inDirectories: { directory in
+            guard sources.contains(where: { directory.isAtOrBelow($0) }) else { return false }
+            let stands: Bool
+            if let position = planned.position(of: directory), entries.isThere(position) {
+                stands = planned.kind(at: position) == .directory && directory.parent.map { !absent.contains($0) } ?? true
+            } else {
+                stands = try !gone.contains(directory) && isKnown(directory)
+            }
+            if !stands { absent.insert(directory) }
+            return !stands
+        })
+        for position in orphans where entries.isThere(position) {
+            entries.remove(at: position)
+            upsertCount -= 1
+        }
+        return absent.sorted()
+    }
+
     var isEmpty: Bool { count == 0 }
     var count: Int { upsertCount + deletions.count }
 
@@ -73,6 +98,8 @@ private struct PackedEntries {
     }
 
     func isThere(_ index: Int) -> Bool { places[index].count > 0 }
+
+    mutating func remove(at index: Int) { places[index].count = 0 }
 
     mutating func put(_ entry: Entry, at index: Int) {
         var pathless = entry

@@ -15,7 +15,7 @@ final class SnapshotReading: Sendable {
     struct Result {
         var changes: SnapshotChanges
         var problems: [PathProblem] = []
-        /// Changed while they were read.
+        /// Changed, or lost what was in them, while they were read.
         var unsettled: [Path] = []
     }
 
@@ -70,6 +70,7 @@ final class SnapshotReading: Sendable {
         return try shared.withLock { state in
             if let failure = state.failure { throw failure }
             if !state.refreshed.isEmpty { try catalog.refresh(state.refreshed) }
+            state.result.unsettled += try state.result.changes.removeOrphans(below: sources) { try catalog.liveStatus($0)?.kind == .directory }
             return state.result
         }
     }

@@ -1,0 +1,94 @@
+// Snapshots of sources that change while they are read.
+
+import Cataloging
+import Controlling
+import Encrypting
+import Kernel
+import Scanning
+import Storing
+import Testing
+import Tracking
+
+@testable import Agent
+
+struct SnapshotPipelineTests {
+    private let place: Place
+    private let source: Path
+    private let session: Session
+
+    init() throws {
+        let base = ProcessIdentity.environment("TMPDIR") ?? "/tmp"
+        let directory = try #require(Path("\(base)/agent-tests-\(ProcessIdentity.pid)-\(UInt64.random(in: .min ... .max))"))
+        place = Place(path: directory)
+        source = directory.appending("source".utf8)
+        try source.makeDirectories(mode: 0o700)
+        var configuration = Configuration(sources: [source], repository: directory.appending("repository".utf8))
+        configuration.id = RepositoryOwner.newConfiguration()
+        configuration.state = directory.appending("state".utf8)
+        configuration.keyFile = directory.appending("secret.key".utf8)
+        let places = try Places(configurationFile: directory.appending("config.toml".utf8)).applying(configuration)
+        let key = try SecretKey.generate()
+        try KeyFile.write(key, to: directory.appending("secret.key".utf8))
+        _ = try Repository.create(
+            at: configuration.repository, key: key, owner: .thisMachine(configuration: try #require(configuration.id)))
+        session = try Session(configuration, at: places, for: .writing)
+    }
+
+    private func path(_ name: String) throws -> Path { try #require(Path(name, relativeTo: source)) }
+
+    private func write(_ name: String) throws {
+        let path = try path(name)
+        try #require(path.parent).makeDirectories(mode: 0o700)
+        try path.replaceFile(with: Array(name.utf8), mode: 0o600)
+    }
+
+    private func shell(_ script: String) throws {
+        #expect(try ProcessIdentity.run("sh", ["-ec", "cd '\(source.text)'; \(script)"]) == 0)
+    }
+
+    private func snapshot(during: @escaping (SnapshotProgress) throws -> Void = { _ in }) throws -> SnapshotOutcome {
+        let rules = ExcludeRules(settings: ExcludeSettings(), sources: [source], home: nil, ownPaths: [])
+        return try SnapshotPipeline(session: session, rules: rules, progress: { progress in #expect(throws: Never.self) { try during(progress) } })
+            .run(SnapshotOrder(scope: .whole))
+    }
+
+    private func livePaths() throws -> [String] {
+        try session.catalog.liveDescendants(of: source).map { String(decoding: $0.suffix(below: source), as: UTF8.self) }
+    }
+
+    /// Of a directory that leaves after its content was read, and before it is read itself, nothing is left: it would be content of
+    /// a directory that no walk comes by, and that no restore can make when something else stands there later.
+    @Test func contentOfADirectoryThatLeavesIsLeftOutWithIt() throws {
+        // Read by type: what has no dot in its name first.
+        try write("new.d/deep.d/file")
+        try write("new.d/file")
+        try write("other")
+        let outcome = try snapshot { progress in if progress.filesDone == 4 { try shell("mv new.d ../away") } }
+        #expect(outcome.unsettled == [try path("new.d"), try path("new.d/deep.d")])
+        #expect(outcome.problems.isEmpty)
+        #expect(try livePaths() == ["other"])
+        // Another kind of entry in its place is all that there is.
+        try shell("ln -s other new.d")
+        _ = try snapshot()
+        #expect(try livePaths() == ["new.d", "other"])
+    }
+
+    @Test func directoryThatIsKnownKeepsItsContent() throws {
+        try write("known.d/file")
+        _ = try snapshot()
+        try write("known.d/other")
+        let outcome = try snapshot { progress in if progress.filesDone == 1 { try shell("mv known.d ../away") } }
+        #expect(outcome.unsettled.isEmpty)
+        #expect(try livePaths() == ["known.d", "known.d/file", "known.d/other"], "it is still there, until it is seen to be gone")
+        _ = try snapshot()
+        #expect(try livePaths().isEmpty)
+    }
+
+    private final class Place {
+        let path: Path
+
+        init(path: Path) { self.path = path }
+
+        deinit { _ = try? ProcessIdentity.run("rm", ["-rf", path.text]) }
+    }
+}
