@@ -14,6 +14,7 @@ import mmap
 import os
 import random
 import shutil
+import signal
 import sys
 import time
 import traceback
@@ -467,6 +468,7 @@ def churn(source, outside, operations, seed, processes):
         child = os.fork()
         if child == 0:
             status = 1
+            LIBRARY.prctl(1, signal.SIGKILL)           # PR_SET_PDEATHSIG: ends with the process that leads it
             try:
                 os.close(reading)
                 worker = Churner(source + b"/worker-%d" % number, shared, outside, seed * 31 + number)

@@ -46,10 +46,10 @@ struct SnapshotPipelineTests {
         #expect(try ProcessIdentity.run("sh", ["-ec", "cd '\(source.text)'; \(script)"]) == 0)
     }
 
-    private func snapshot(during: @escaping (SnapshotProgress) throws -> Void = { _ in }) throws -> SnapshotOutcome {
+    private func snapshot(_ scope: ScanScope = .whole, during: @escaping (SnapshotProgress) throws -> Void = { _ in }) throws -> SnapshotOutcome {
         let rules = ExcludeRules(settings: ExcludeSettings(), sources: [source], home: nil, ownPaths: [])
         return try SnapshotPipeline(session: session, rules: rules, progress: { progress in #expect(throws: Never.self) { try during(progress) } })
-            .run(SnapshotOrder(scope: .whole))
+            .run(SnapshotOrder(scope: scope))
     }
 
     private func livePaths() throws -> [String] {
@@ -82,6 +82,19 @@ struct SnapshotPipelineTests {
         #expect(try livePaths() == ["known.d", "known.d/file", "known.d/other"], "it is still there, until it is seen to be gone")
         _ = try snapshot()
         #expect(try livePaths().isEmpty)
+    }
+
+    /// The link was seen, and counted where the file is known, but it is in no snapshot whose next one could miss it.
+    @Test func fileWhoseNewNameVanishesIsLookedAtAgain() throws {
+        try write("file")
+        _ = try snapshot()
+        try shell("ln file other.d")
+        let outcome = try snapshot { progress in if progress.filesDone == 2 { try shell("rm other.d") } }
+        #expect(try livePaths() == ["file"])
+        #expect(try session.catalog.liveStatus(path("file"))?.links == 2)
+        #expect(outcome.unsettled == [try path("file")])
+        _ = try snapshot(.changes(outcome.unsettled.map { Change(path: $0, scope: .entry) }))
+        #expect(try session.catalog.liveStatus(path("file"))?.links == 1)
     }
 
     private final class Place {

@@ -15,7 +15,7 @@ final class SnapshotReading: Sendable {
     struct Result {
         var changes: SnapshotChanges
         var problems: [PathProblem] = []
-        /// Changed, or lost what was in them, while they were read.
+        /// Changed, or may have, while they were read.
         var unsettled: [Path] = []
     }
 
@@ -26,6 +26,9 @@ final class SnapshotReading: Sendable {
         var refreshed: [Entry] = []
         var done: SnapshotProgress
         var failure: (any Error)?
+        /// Files with several names, as indices of the plan.
+        var linked: [Int] = []
+        var hasVanished = false
     }
 
     private let plan: PlannedEntries
@@ -70,6 +73,8 @@ final class SnapshotReading: Sendable {
         return try shared.withLock { state in
             if let failure = state.failure { throw failure }
             if !state.refreshed.isEmpty { try catalog.refresh(state.refreshed) }
+            // What has vanished may have been another name of one of these, recorded with a link too many; nothing will tell.
+            if state.hasVanished { state.result.unsettled += state.linked.map { plan[$0].path } }
             state.result.unsettled += try state.result.changes.removeOrphans(below: sources) { try catalog.liveStatus($0)?.kind == .directory }
             return state.result
         }
@@ -107,6 +112,7 @@ final class SnapshotReading: Sendable {
         let planned = plan[index]
         var reading: FileReading?
         var failed: PathProblem?
+        var hasVanished = false
         do {
             reading = try reader.read(planned) { bytes, digest, offset, status in
                 let isWhole = offset == 0 && UInt64(bytes.count) == status.size
@@ -115,7 +121,7 @@ final class SnapshotReading: Sendable {
                 }
             }
         } catch let problem as ScanProblem {
-            if !problem.isVanished { failed = PathProblem(problem) }
+            if problem.isVanished { hasVanished = true } else { failed = PathProblem(problem) }
         }
         var isSame = false
         if let reading {
@@ -123,6 +129,7 @@ final class SnapshotReading: Sendable {
         }
         return try shared.withLock { state in
             if let failed { state.result.problems.append(failed) }
+            if hasVanished { state.hasVanished = true }
             if let reading {
                 if isSame, !healed.contains(planned.path) {
                     state.refreshed.append(reading.entry)
@@ -132,6 +139,7 @@ final class SnapshotReading: Sendable {
                     }
                 } else {
                     state.result.changes.take(reading.entry, at: index)
+                    if reading.entry.kind != .directory, reading.entry.links > 1 { state.linked.append(index) }
                 }
                 if reading.entry.marks.contains(.changedWhileRead) { state.result.unsettled.append(planned.path) }
             }
