@@ -75,12 +75,12 @@ class DoctorTests(InstallationTestCase):
 
     # Everything written before a command is in its snapshot
 
-    @unittest.skipIf(queueLength() > 200_000, "the kernel's queue of events is too long to be filled in a test")
+    @unittest.skipIf(queueLength("inotify") > 200_000, "the kernel's queue of events is too long to be filled in a test")
     def testSnapshotThroughAnOverflow(self):
         installation = self.watched()
         installation.daemon.send_signal(signal.SIGSTOP)
         try:
-            for index in range(queueLength() + 3000):
+            for index in range(queueLength("inotify") + 3000):
                 os.close(os.open(f"{installation.source}/folder/{index}", os.O_CREAT | os.O_WRONLY, 0o644))
             os.mkdir(f"{installation.source}/lost")
             write(f"{installation.source}/lost/last", "behind the end of the queue")
@@ -93,7 +93,7 @@ class DoctorTests(InstallationTestCase):
         self.assertEqual(asking.returncode, 0)
         # By whichever snapshot was the newest when it answered; none was taken after it, for nothing changed.
         names = self.names(installation, "latest")
-        self.assertEqual(len([name for name in names if name.startswith("folder/")]), queueLength() + 3000 + 2)
+        self.assertEqual(len([name for name in names if name.startswith("folder/")]), queueLength("inotify") + 3000 + 2)
         self.assertIn("lost/last", names)
         self.assertGreater(installation.status()["watch"]["overflows"], 0)
 
