@@ -116,20 +116,26 @@ extension AgentLoop {
         }
     }
 
+    private static let looksOfDoctor = 5
+
     /// Which of `paths` differ from the newest snapshot although nothing here tells that they may.
     ///
     /// Between two activities no path is on its way from the dirty set into a snapshot, and what was written before the look has been
     /// heard of after the watcher has caught up: a path that differs then, and is not pending, was missed.
     /// - Throws: `WatchError` with `.synchronization`; what looking throws.
+    /// - Complexity: A look at the metadata of what is pending, at most five times.
     func diagnose(_ paths: [Path]) throws -> Diagnosis {
         let stopping = inbox
         let run = try withSession {
             DoctorRun(catalog: $0.catalog, rules: installation.rules, isCancelled: { stopping.isStopping.load(ordering: .relaxed) })
         }
         let different = try run.compare(paths)
-        try watcher?.synchronize(timeout: .seconds(30))
-        var missed = isComparisonOwed ? [] : dirty.settled(among: different).filter { watcher?.coverage(of: $0) == .watched }
-        if !missed.isEmpty {
+        var missed = different
+        // While the tree changes, one look can fall between two changes; what was missed stays missed.
+        for _ in 0..<AgentLoop.looksOfDoctor where !missed.isEmpty {
+            try watcher?.synchronize(timeout: .seconds(30))
+            missed = isComparisonOwed ? [] : dirty.settled(among: missed).filter { watcher?.coverage(of: $0) == .watched }
+            if missed.isEmpty { break }
             // The names of a file change together, and only one of them is pending.
             missed = try run.compare(missed)
             let planned = Set(try run.differences(dirty.scope))
