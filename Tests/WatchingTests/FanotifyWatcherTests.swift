@@ -47,7 +47,7 @@ struct FanotifyWatcherTests {
 
     /// No watch on the source or its parent tells of this.
     @Test(.enabled(if: LiveWatch.refusal == nil, isPossible)) func sourceIsUnavailableWhenADirectoryAboveItIsRenamed() throws {
-        let live = try LiveWatch(.fanotify)
+        let live = try LiveWatch(.fanotify, adjust: { $0.checkInterval = .milliseconds(50) })
         let (base, away) = (live.base.text, live.base.text + "-away")
         try live.shell("mv \(base) \(away)", in: .root)
         live.wait(for: .unavailable(live.root))

@@ -105,7 +105,8 @@ struct WatchDegradationTests {
 
     /// While a process has its working directory in it, a removed root reports nothing; its parent does.
     @Test(arguments: LiveWatch.backends) func sourceRecreatedWhileHeldOpenIsWatched(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend)
+        // What the parent's event has to tell is not to be found by the clock.
+        let live = try LiveWatch(backend, adjust: { $0.checkInterval = .seconds(3600) })
         let held = try Descriptor.open(live.root, [.read, .directory])
         try live.shell("rm -r root; mkdir root", in: live.base)
         live.wait(for: .returned(live.root))
@@ -114,6 +115,19 @@ struct WatchDegradationTests {
         try live.settle()
         #expect(live.names("new"))
         try held.close()
+    }
+
+    /// No watch on the source or its parent tells of this, but the clock.
+    @Test func sourceBelowARenamedDirectoryIsUnavailable() throws {
+        let live = try LiveWatch(.inotify, adjust: { $0.checkInterval = .milliseconds(50) })
+        let (base, away) = (live.base.text, live.base.text + "-away")
+        try live.shell("mv \(base) \(away)", in: .root)
+        live.wait(for: .unavailable(live.root))
+        try live.shell("mv \(away) \(base)", in: .root)
+        live.wait(for: .returned(live.root))
+        try live.tree.file("new")
+        try live.settle()
+        #expect(live.names("new"))
     }
 
     @Test(arguments: LiveWatch.backends) func sourceThatIsMissingAtTheStartIsWatchedWhenItComes(_ backend: WatchBackend) throws {
