@@ -28,7 +28,10 @@ package struct ControlClient: Sendable {
         self.socket = socket
     }
 
-    package func status() throws -> StatusReport { try call("GET", "/v1/status", nil, StatusReport.self) }
+    /// A daemon answers this at once, whatever it is doing: one that does not within five seconds hangs.
+    ///
+    /// - Throws: `ControlError.connection` with EAGAIN then.
+    package func status() throws -> StatusReport { try call("GET", "/v1/status", nil, StatusReport.self, patience: .seconds(5)) }
 
     package func explain(_ path: Path) throws -> PathWatch {
         try call("GET", "/v1/explain?path=/\(PercentCoding.encode(path.bytes))", nil, PathWatch.self)
@@ -67,9 +70,9 @@ package struct ControlClient: Sendable {
         }
     }
 
-    private func connect() throws -> Descriptor {
+    private func connect(patience: Duration? = nil) throws -> Descriptor {
         do throws(Errno) {
-            return try Descriptor.connectToUnixSocket(socket)
+            return try Descriptor.connectToUnixSocket(socket, patience: patience)
         } catch {
             switch error {
             case .noSuchFileOrDirectory, .connectionRefused, .notDirectory: throw ControlError.notRunning(socket: socket)
@@ -78,8 +81,10 @@ package struct ControlClient: Sendable {
         }
     }
 
-    private func call<Output: Decodable>(_ method: String, _ path: String, _ body: [UInt8]?, _ output: Output.Type) throws -> Output {
-        let connection = try connect()
+    private func call<Output: Decodable>(
+        _ method: String, _ path: String, _ body: [UInt8]?, _ output: Output.Type, patience: Duration? = nil
+    ) throws -> Output {
+        let connection = try connect(patience: patience)
         var request = "\(method) \(path) HTTP/1.1\r\nhost: watchd\r\nconnection: close\r\n"
         if let body { request += "content-type: application/json\r\ncontent-length: \(body.count)\r\n" }
         request += "\r\n"

@@ -4,6 +4,7 @@ internal import Glibc
 
 public enum Signals {
     public static let terminate: Int32 = SIGTERM
+    public static let kill: Int32 = SIGKILL
     public static let interrupt: Int32 = SIGINT
     public static let hangUp: Int32 = SIGHUP
 

@@ -1,9 +1,8 @@
 // The terminal that a person sits at: its size, and a line typed without being shown.
 // In: /dev/tty and the standard descriptors.  Out: columns and rows; the bytes of a passphrase.
-// Invariant: the terminal shows again what is typed when the line has ended, and also when a signal ends this process
-// before it (Interruption). Source: termios(3), ioctl_tty(2).
+// Invariant: the terminal shows again what is typed when the line has ended, and what stood on it when a full screen has; also when
+// a signal ends this process before that (Interruption). Source: termios(3), ioctl_tty(2), console_codes(4).
 
-internal import CLinux
 internal import CLinux
 internal import Glibc
 internal import Synchronization
@@ -68,21 +67,45 @@ public enum Terminal {
         }
     }
 
-    /// As it was before a hidden line, if one is being read. Safe in a signal handler once `prepare` was called.
+    /// From now on `descriptor` shows a screen of its own, without a cursor, on which a line that is too long is cut and not wrapped.
+    public static func enterScreen(_ descriptor: Int32) {
+        screen.store(descriptor, ordering: .sequentiallyConsistent)
+        write("\u{1B}[?1049h\u{1B}[?25l\u{1B}[?7l", to: descriptor)
+    }
+
+    /// What stood there before `enterScreen` is shown again; without that it does nothing.
+    public static func leaveScreen() {
+        let raw = screen.exchange(-1, ordering: .sequentiallyConsistent)
+        if raw >= 0 { write(leaving, to: raw) }
+    }
+
+    /// Safe in a signal handler: the text of a literal stands in the program. A terminal that is gone needs nothing.
+    private static func write(_ text: StaticString, to raw: Int32) {
+        _ = Glibc.write(raw, text.utf8Start, text.utf8CodeUnitCount)
+    }
+
+    private static let leaving: StaticString = "\u{1B}[?7h\u{1B}[?25h\u{1B}[?1049l"
+
+    /// As it was before a hidden line or a full screen, if there is one. Safe in a signal handler once `prepare` was called.
     static func restore() {
         let raw = hiddenTerminal.load(ordering: .sequentiallyConsistent)
         if raw >= 0 { _ = tcsetattr(raw, TCSANOW, savedSettings) }
+        leaveScreen()
     }
 
     /// Makes what `restore` needs.
     static func prepare() {
         _ = savedSettings
         _ = hiddenTerminal.load(ordering: .relaxed)
+        _ = screen.load(ordering: .relaxed)
+        _ = leaving.utf8CodeUnitCount
     }
 }
 
 /// The descriptor of the terminal that does not show what is typed; -1 for none.
 private let hiddenTerminal = Atomic<Int32>(-1)
+/// The descriptor that shows a screen of its own; -1 for none.
+private let screen = Atomic<Int32>(-1)
 /// How that terminal was before. Never freed: a signal handler reads it.
 nonisolated(unsafe) private let savedSettings: UnsafeMutablePointer<termios> = {
     let pointer = UnsafeMutablePointer<termios>.allocate(capacity: 1)

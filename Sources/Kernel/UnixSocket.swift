@@ -6,10 +6,18 @@ internal import Glibc
 extension Descriptor {
     /// Connects to the stream socket at `path`.
     ///
-    /// - Throws: ENOENT or ECONNREFUSED when nobody listens; ENAMETOOLONG above 107 bytes.
-    public static func connectToUnixSocket(_ path: Path) throws(Errno) -> Descriptor {
+    /// - Parameter patience: After so long without the other end's doing, connecting, reading and writing fail with EAGAIN; nil: never.
+    /// - Throws: ENOENT or ECONNREFUSED when nobody listens; ENAMETOOLONG above 107 bytes. Source: SO_RCVTIMEO in socket(7).
+    public static func connectToUnixSocket(_ path: Path, patience: Duration? = nil) throws(Errno) -> Descriptor {
         let socket = Descriptor(
             owning: try system { Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0) })
+        if let patience {
+            var limit = timeval(tv_sec: Int(patience.components.seconds), tv_usec: Int(patience.components.attoseconds / 1_000_000_000_000))
+            let raw = socket.rawValue
+            for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
+                _ = try system { setsockopt(raw, SOL_SOCKET, option, &limit, socklen_t(MemoryLayout<timeval>.size)) }
+            }
+        }
         try socket.withAddress(Array(path.terminated.dropLast())) { raw, address, length in connect(raw, address, length) }
         return socket
     }

@@ -207,12 +207,12 @@ class StatusTests(ContractTestCase):
 
     def testCheck(self):
         installation = self.protected(settings=AT_ONCE)
-        self.assertTrue(installation.run("check", expect=2).startswith("FAILED"))
+        self.assertTrue(installation.run("check", expect=2).startswith("CRITICAL"))
         installation.startDaemon()
         installation.waitForStatus(lambda status: status["verdict"] == "protected", "protection")
         for arguments in ([], ["--max-age", "1h"], ["--max-age", "30s"]):
             said = installation.run("check", *arguments)
-            self.assertTrue(said.startswith("OK"), said)
+            self.assertRegex(said, r"^OK: [^|]+ \| age=\d+s;;(3600|30)\n$")
             self.assertEqual(said.count("\n"), 1)
         # While nothing changes, the confirmed moment moves on with the clock.
         first = installation.status()["confirmed"]
@@ -223,7 +223,7 @@ class StatusTests(ContractTestCase):
         # The moment to be asked about has to pass; no event announces it.
         time.sleep(0.3)
         said = installation.run("check", "--max-age", "100ms", expect=2)
-        self.assertTrue(said.startswith("FAILED"), said)
+        self.assertTrue(said.startswith("CRITICAL"), said)
         self.assertEqual(said.count("\n"), 1)
         installation.run("check", "--max-age", "1h")
         installation.run("check", "--max-age", "soon", expect=USAGE)

@@ -116,8 +116,25 @@ extension Commands {
             hung
                 ? .init(code: "daemon-hung", message: "the daemon runs and does not answer", remedy: "watchctl restart")
                 : .init(code: "daemon-stopped", message: "no daemon runs: nothing is being backed up", remedy: "watchctl start"), at: 0)
+        for obstacle in obstacles(to: &report) { report.reasons.insert(obstacle, at: 1) }
         addRepository(to: &report)
         return report
+    }
+
+    /// What would keep a daemon from working, as it is now: what an earlier report said of that is taken out of it.
+    private func obstacles(to report: inout StatusReport) -> [StatusReport.Reason] {
+        report.reasons.removeAll { ["repository-missing", "key-missing"].contains($0.code) }
+        let configuration = installation.configuration
+        let keyFile = configuration.keyFile ?? installation.places.keyFile
+        var result: [StatusReport.Reason] = []
+        if !keyFile.exists { result.append(.keyMissing(keyFile)) }
+        if !Repository.isThere(configuration.repository) {
+            result.append(
+                .init(
+                    code: "repository-missing", message: "there is no repository at \(configuration.repository)",
+                    remedy: "connect or mount its disk"))
+        }
+        return result
     }
 
     /// What the catalog knows beyond what a daemon left behind: snapshots that were taken without one.
@@ -186,6 +203,14 @@ extension Commands {
         let children = try session.catalog.children(of: path, at: number)
         if children.isEmpty, entry == nil, !path.isRoot { throw try session.absent(path, at: number, "ls") }
         return (number, children)
+    }
+}
+
+extension StatusReport.Reason {
+    static func keyMissing(_ file: Path) -> StatusReport.Reason {
+        .init(
+            code: "key-missing", message: "the key file \(file) is gone: nothing can be restored, and no daemon starts without it",
+            remedy: "put it back, or type its printed form: watchctl key import")
     }
 }
 

@@ -48,7 +48,8 @@ package enum DaemonControl {
             return "the daemon was stopped by systemd"
         }
         guard let pid = installation.daemonPID else { throw AgentError.failed("the daemon's process is not known; look at \(installation.places.daemonLock)") }
-        try ProcessIdentity.signal(pid, Signals.terminate)
+        // One that hangs hears no other signal; what it was writing did not happen, as after a crash.
+        try ProcessIdentity.signal(pid, isHanging(installation) ? Signals.kill : Signals.terminate)
         // The lock is free once the process has ended, however it ended.
         let lock = try Descriptor.open(installation.places.daemonLock, [.read])
         try lock.waitForLock(.shared)
@@ -58,6 +59,18 @@ package enum DaemonControl {
     package static func restart(_ installation: Installation) throws -> String {
         _ = try stop(installation)
         return try start(installation)
+    }
+
+    private static func isHanging(_ installation: Installation) -> Bool {
+        do {
+            _ = try installation.client.status()
+            return false
+        } catch ControlError.connection {
+            return true
+        } catch {
+            // Nobody listens: it is about to begin, or to end.
+            return false
+        }
     }
 
     private static var usesSystemd: Bool {

@@ -16,6 +16,7 @@ internal import Watching
 extension AgentLoop {
     func perform(_ activity: Activity, _ ids: [UInt64]) {
         let outcome: Outcome
+        if activity.kind.takesSnapshot { board.holdConfirmed() }
         switch activity {
         case .incremental:
             let (scope, batch) = scope(isRequested: !ids.isEmpty)
@@ -104,6 +105,7 @@ extension AgentLoop {
             notes.reasons["session"] = nil
             if isConfirmed { notes.confirmed = outcome.time }
             if looksEverywhere {
+                notes.reasons["overflow"] = nil
                 notes.isComplete = outcome.unavailable.isEmpty
                 let reasons = outcome.reasons(sources: sources)
                 notes.reasons["sources"] = reasons.isEmpty ? nil : reasons
@@ -308,7 +310,8 @@ extension SnapshotOutcome {
         if entriesSeen <= sources.count, entriesLeftOut > 0, unavailable.isEmpty {
             result.append(
                 StatusReason(
-                    "nothing-to-back-up", .unprotected, "the exclude rules leave nothing of the sources to back up",
+                    "nothing-to-back-up", .unprotected,
+                    "the exclude rules leave nothing of \(sources.map(\.description).joined(separator: ", ")) to back up",
                     remedy: "correct [exclude] in the configuration: watchctl explain PATH names the rule that leaves out a path; then watchctl reload"))
         }
         return result

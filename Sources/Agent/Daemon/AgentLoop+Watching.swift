@@ -100,6 +100,13 @@ extension AgentLoop {
         case .overflow:
             logger.warning("the kernel's queue of events overflowed; everything is compared again")
             hasOverflowed = true
+            board.note { notes in
+                notes.reasons["overflow"] = [
+                    StatusReason(
+                        "overflow", .degraded, "more changed at once than the kernel notes; everything is compared again",
+                        remedy: "wait for it: watchctl status --watch")
+                ]
+            }
         case .unavailable(let path):
             logger.warning("a source cannot be watched", metadata: ["path": "\(path)"])
             // The comparison says what is wrong with it, and records no deletion.

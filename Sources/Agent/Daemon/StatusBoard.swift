@@ -134,12 +134,22 @@ final class StatusBoard: Sendable {
         facts.isRepositoryThere = Repository.isThere(notes.configuration.repository)
         facts.isPaused = isPaused
         facts.unreadSince = notes.coverage?.waitingSince.map { Timestamp(milliseconds: $0) }
-        facts.keyIsReadableByOthers = notes.keyIsReadableByOthers
-        // While nothing is pending and everything is watched, the present is in the latest snapshot.
-        let isCurrent = isRunning && pending.count == 0 && notes.isComplete && ["idle", "verifying", "rotating"].contains(notes.activity)
+        // As the key was found when it was read, until that is mended.
+        facts.keyIsReadableByOthers = notes.keyIsReadableByOthers && (try? FileStatus(of: facts.keyFile).mode & 0o077) != 0
+        facts.keyIsThere = facts.keyFile.exists
+        facts.staleAfter = notes.configuration.limits.longestWait
+        // While everything is watched, what stood there before the oldest pending change is in the latest snapshot.
+        let isKnown = isRunning && notes.latest != nil && notes.isComplete && !["snapshotting", "reconciling"].contains(notes.activity)
             && watch.directoriesWatched == watch.directoriesWanted && watch.directoriesWatched > 0
-        facts.confirmed = isCurrent && notes.latest != nil ? now : notes.confirmed
+        facts.confirmed = isKnown ? now.adding(.zero - (facts.oldestPending ?? .zero)) : notes.confirmed
+        if let before = notes.confirmed, let present = facts.confirmed, present < before, before <= now { facts.confirmed = before }
         return facts
+    }
+
+    /// Keeps the confirmed moment for the time of a snapshot, when what is pending is not known.
+    func holdConfirmed() {
+        let confirmed = facts(isRunning: true).confirmed
+        notes.withLock { $0.confirmed = confirmed }
     }
 }
 

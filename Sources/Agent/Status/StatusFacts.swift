@@ -47,6 +47,7 @@ package struct StatusFacts: Sendable {
     package var isPaused = false
     package var keyIsKept: Bool
     package var keyIsReadableByOthers = false
+    package var keyIsThere = true
     package var keyFile: Path
     /// Since when the archive that waits longest to be read has been waiting.
     package var unreadSince: Timestamp?
@@ -145,6 +146,11 @@ extension StatusFacts {
                 StatusReason(
                     "repository-full", .degraded, "only \(ByteText.describe(free)) are free for the repository",
                     remedy: "free some space on its disk, or keep less: watchctl rotate --size, [keep] size"))
+        }
+        if !keyIsThere, !reasons.contains(where: { $0.code == "key-missing" }) {
+            // The daemon goes on with the one that it has read.
+            let reason = StatusReport.Reason.keyMissing(keyFile)
+            result.append(StatusReason(reason.code, .degraded, reason.message, remedy: reason.remedy))
         }
         if keyIsReadableByOthers {
             result.append(

@@ -10,6 +10,7 @@ extension Watchctl {
         static let configuration = CommandConfiguration(
             abstract: "For monitoring: one line, exit status 0 or 2.",
             discussion: """
+                The line is one that Nagios and its kin read: OK or CRITICAL, and the age in seconds with its limit. \
                 It is about the latest moment at which everything in the sources was known to be in a snapshot. That moment moves on \
                 while nothing changes.
                 """)
@@ -24,7 +25,7 @@ extension Watchctl {
             do {
                 verdict = CheckVerdict(try common.commands().status(), maxAge: maxAge.duration, now: .now())
             } catch {
-                verdict = CheckVerdict(isSound: false, line: "FAILED: \(error)")
+                verdict = CheckVerdict(isSound: false, line: "CRITICAL: \(error)")
             }
             common.say(verdict.line)
             throw ExitCode(verdict.isSound ? 0 : 2)
@@ -38,26 +39,26 @@ struct CheckVerdict: Hashable {
 
     init(isSound: Bool, line: String) {
         self.isSound = isSound
-        self.line = SafeText.cleaned(String(line.prefix { !$0.isNewline }))
+        // What stands behind a bar is for machines.
+        self.line = SafeText.cleaned(String(line.prefix { !$0.isNewline })).replacing("|", with: "\\x7C")
     }
 
     init(_ report: StatusReport, maxAge: Duration, now: Timestamp) {
         let limit = DurationText.describe(maxAge)
         guard report.daemon.running, report.verdict != .stopped else {
-            self.init(isSound: false, line: "FAILED: the daemon does not run; start it with: watchctl start")
+            self.init(isSound: false, line: "CRITICAL: the daemon does not run; start it with: watchctl start")
             return
         }
         guard let confirmed = SafeText.time(report.confirmed, now: now) else {
-            self.init(isSound: false, line: "FAILED: not everything has been in a snapshot yet")
+            self.init(isSound: false, line: "CRITICAL: not everything has been in a snapshot yet")
             return
         }
         let age = now.duration(since: confirmed)
         let state = "everything up to \(DurationText.rough(age)) ago is in a snapshot"
         let reason = report.verdict == .protected ? "" : report.reasons.first.map { "; \($0.code): \($0.message)" } ?? ""
-        if age > maxAge {
-            self.init(isSound: false, line: "FAILED: \(state), which is more than \(limit)\(reason)")
-        } else {
-            self.init(isSound: true, line: "OK: \(state)\(reason)")
-        }
+        let isSound = age <= maxAge
+        self.init(isSound: isSound, line: isSound ? "OK: \(state)\(reason)" : "CRITICAL: \(state), which is more than \(limit)\(reason)")
+        // What monitoring draws: the age and its limit, in whole seconds.
+        line += " | age=\(max(0, age.components.seconds))s;;\(maxAge.components.seconds)"
     }
 }

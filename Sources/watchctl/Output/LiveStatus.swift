@@ -1,6 +1,7 @@
 // The status on a terminal, as it is now.
-// In: reports, after each change and once a second, for ages grow.  Out: as many lines as the terminal has, redrawn in place.
-// It ends with Control-C.
+// In: reports, after each change and once a second, for ages grow.  Out: a screen of its own, each line drawn over the one before,
+// so that nothing flickers: protected or not, then what is wrong and what mends it, then as much of the rest as there is room for.
+// It ends with Control-C, and what stood on the terminal before is there again.
 
 internal import Controlling
 internal import Kernel
@@ -10,7 +11,7 @@ final class LiveStatus: Sendable {
     private static let interval = Duration.seconds(1)
 
     private let source: StatusSource
-    private let linesDrawn = Mutex(0)
+    private let drawing = Mutex(())
 
     init(_ source: StatusSource) {
         self.source = source
@@ -20,6 +21,8 @@ final class LiveStatus: Sendable {
     ///
     /// - Throws: `BrokenOutput`, or `AgentError.failed`, when nothing can be shown any more.
     func run() throws -> Never {
+        Terminal.enterScreen(1)
+        defer { Terminal.leaveScreen() }
         _ = try Thread(name: "status", priority: .normal) { [self] in
             guard let clock = try? AlarmClock() else { return }
             // An error of writing ends the other loop too.
@@ -35,20 +38,28 @@ final class LiveStatus: Sendable {
     }
 
     private func draw(_ report: StatusReport) throws {
-        let size = Terminal.size(of: 1) ?? Terminal.Size(columns: 80, rows: 24)
-        var lines = LiveStatus.fitted(StatusText.lines(report, now: .now()), to: size)
+        var lines = LiveStatus.lines(report, now: .now(), Terminal.size(of: 1) ?? Terminal.Size(columns: 80, rows: 24))
         if TerminalStyle.usesColors(on: 1), let first = lines.first { lines[0] = StatusText.colored(first, report.verdict) }
-        try linesDrawn.withLock { drawn in
-            // Up to the first line of what stands there, and away with it.
-            let start = drawn > 0 ? "\u{1B}[\(drawn)A" : ""
-            TextStream.output.write("\(start)\r\u{1B}[J" + lines.map { $0 + "\n" }.joined())
-            drawn = lines.count
+        try drawing.withLock { _ in
+            // From the top, each line to its end, and nothing below the last.
+            TextStream.output.write("\u{1B}[H" + lines.map { $0 + "\u{1B}[K" }.joined(separator: "\r\n") + "\u{1B}[J")
             try TextStream.output.flush()
         }
     }
 
-    /// The lines that the terminal can hold, none of them wrapped, with one row left for the cursor.
-    static func fitted(_ lines: [String], to size: Terminal.Size) -> [String] {
-        lines.prefix(max(1, size.rows - 1)).map { SafeText.fitted($0, to: max(1, size.columns - 1)) }
+    /// As many lines as the terminal can hold, none wider than it.
+    static func lines(_ report: StatusReport, now: Timestamp, _ size: Terminal.Size) -> [String] {
+        var all = [SafeText.fitted(StatusText.headline(report, now: now), to: size.columns)]
+        for reason in report.reasons {
+            all.append("")
+            all += SafeText.wrapped("\(reason.code): \(reason.message)", to: size.columns, indentation: 2)
+            all += SafeText.wrapped(reason.remedy, to: size.columns, indentation: 4, first: 4)
+        }
+        all.append("")
+        all += StatusText.details(report, now: now).map { SafeText.fitted($0, to: size.columns) }
+        if all.count <= size.rows { return all }
+        let shown = max(1, size.rows - 1)
+        let more = "... and \(SafeText.count(all.count - shown, "more line")): watchctl status"
+        return Array((all[..<shown] + [SafeText.fitted(more, to: size.columns)]).prefix(size.rows))
     }
 }

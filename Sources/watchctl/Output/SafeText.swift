@@ -51,6 +51,36 @@ enum SafeText {
         return age < .zero ? "in \(DurationText.rough(.zero - age))" : "\(DurationText.rough(age)) ago"
     }
 
+    /// `cleaned`, in lines of at most `width` characters that begin with spaces: `first` in the first, `indentation` in the others.
+    /// They break at spaces; a word that is longer than a line breaks where the line ends.
+    static func wrapped(_ text: String, to width: Int, indentation: Int, first: Int = 0) -> [String] {
+        let limit = max(1, width)
+        var lines: [String] = []
+        for part in cleanedLines(text) {
+            var line = String(repeating: " ", count: lines.isEmpty ? min(first, limit - 1) : min(indentation, limit - 1))
+            var isEmpty = true
+            for word in part.split(separator: " ") {
+                var rest = word[...]
+                if !isEmpty, line.count + 1 + rest.count > limit {
+                    lines.append(line)
+                    line = String(repeating: " ", count: min(indentation, limit - 1))
+                    isEmpty = true
+                }
+                if !isEmpty { line += " " }
+                while line.count + rest.count > limit {
+                    let room = limit - line.count
+                    lines.append(line + rest.prefix(room))
+                    rest = rest.dropFirst(room)
+                    line = String(repeating: " ", count: min(indentation, limit - 1))
+                }
+                line += rest
+                isEmpty = false
+            }
+            if !isEmpty { lines.append(line) }
+        }
+        return lines
+    }
+
     /// At most `width` characters; what is cut off shows as `...`.
     static func fitted(_ text: String, to width: Int) -> String {
         if text.count <= width { return text }

@@ -7,7 +7,18 @@ internal import Kernel
 
 enum StatusText {
     static func lines(_ report: StatusReport, now: Timestamp) -> [String] {
-        var result = [headline(report, now: now)]
+        var result = [headline(report, now: now)] + details(report, now: now)
+        for reason in report.reasons {
+            result.append("")
+            result += SafeText.cleanedLines("\(reason.code): \(reason.message)")
+            if !reason.remedy.isEmpty { result += SafeText.cleanedLines(reason.remedy).map { "    " + $0 } }
+        }
+        return result
+    }
+
+    /// What is going on, a line each.
+    static func details(_ report: StatusReport, now: Timestamp) -> [String] {
+        var result: [String] = []
         if let latest = report.latestSnapshot {
             let age = SafeText.time(latest.time, now: now).map { " (\(SafeText.distance($0, now: now)))" } ?? ""
             let changed = SafeText.count(latest.entriesChanged, "entry", plural: "entries")
@@ -33,11 +44,6 @@ enum StatusText {
         }
         result += row("Sources", report.sources.joined(separator: ", "))
         result += row("Daemon", daemon(report.daemon, now: now))
-        for reason in report.reasons {
-            result.append("")
-            result += SafeText.cleanedLines("\(reason.code): \(reason.message)")
-            if !reason.remedy.isEmpty { result += SafeText.cleanedLines(reason.remedy).map { "    " + $0 } }
-        }
         return result
     }
 
