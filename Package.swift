@@ -40,7 +40,10 @@ let modules: [Target] = [
         dependencies: ["Kernel", "Compressing", "Encrypting", "Archiving", "Storing", "Cataloging", "Scanning"]),
     .target(
         name: "Controlling",
-        dependencies: ["Kernel", log, .product(name: "Hummingbird", package: "hummingbird")]),
+        dependencies: [
+            "Kernel", log, .product(name: "Hummingbird", package: "hummingbird"), .product(name: "HummingbirdCore", package: "hummingbird"),
+            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        ]),
     .target(
         name: "Agent",
         dependencies: [

@@ -28,6 +28,9 @@ verify_every = "366d"
 [exclude]
 defaults = false
 
+[watch]
+backend = "{backend}"
+
 [keep]
 last = {last}
 within = "{within}"
@@ -84,12 +87,12 @@ class Installation:
         self.environment.update(HOME=self.home, LC_ALL="C.UTF-8", TZ="UTC", NO_COLOR="1", **dict(environment))
         self.launcher = Launcher(self.environment, directory)
 
-    def configure(self, last=0, within="0s", quiet="1h"):
-        """Sets which snapshots are kept, and how long a file must rest; sources and repository stay."""
+    def configure(self, last=0, within="0s", quiet="1h", backend="auto"):
+        """Sets which snapshots are kept, how long a file must rest, and what watches; sources and repository stay."""
         with open(self.configuration) as file:
             head = file.read().split("\n[")[0]
         with open(self.configuration, "w") as file:
-            file.write(head + "\n" + CONFIGURATION.format(last=last, within=within, quiet=quiet))
+            file.write(head + "\n" + CONFIGURATION.format(last=last, within=within, quiet=quiet, backend=backend))
         self.run("config", "check")
 
     def run(self, *arguments, expect=(DONE,), into=None):

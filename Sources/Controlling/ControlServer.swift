@@ -4,9 +4,12 @@
 
 internal import HTTPTypes
 internal import Hummingbird
+internal import HummingbirdCore
 package import Kernel
 package import Logging
 internal import NIOCore
+internal import NIOPosix
+internal import ServiceLifecycle
 
 package struct ControlServer: Sendable {
     /// The largest request body. More is refused with 413.
@@ -34,18 +37,24 @@ package struct ControlServer: Sendable {
         try (socket.parent ?? .root).makeDirectories(mode: 0o700)
         try? socket.removeFile()
         let path = socket
-        let application = Application(
-            router: routes(),
-            server: .http1(configuration: .init(additionalChannelHandlers: [PeerCheck()], idleTimeout: ControlServer.idleLimit)),
-            configuration: .init(address: .unixDomainSocket(path: socket.text), serverName: "watchd"),
-            onServerRunning: { _ in
-                let directory = try? Descriptor.ofParent(of: path)
-                try? directory?.setMode(of: path.name.map { CChar(bitPattern: $0) } + [0], 0o600)
-                isReady()
-            },
-            logger: logger)
+        let responder = routes().buildResponder()
+        let logger = logger
+        // Hummingbird's `Application` has a clock for the Date header that wakes an idle daemon every second; a local socket needs none.
+        let server = try HTTPServerBuilder.http1(
+            configuration: .init(additionalChannelHandlers: [PeerCheck()], idleTimeout: ControlServer.idleLimit)
+        ).buildServer(
+            configuration: .init(address: .unixDomainSocket(path: socket.text)), eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: logger
+        ) { request, writer, channel in
+            let response = try await responder.respond(
+                to: request, context: BasicRequestContext(source: .init(channel: channel, logger: logger)))
+            try await writer.write(response: response.head, body: response.body)
+        } onServerRunning: { _ in
+            let directory = try? Descriptor.ofParent(of: path)
+            try? directory?.setMode(of: path.name.map { CChar(bitPattern: $0) } + [0], 0o600)
+            isReady()
+        }
         defer { try? socket.removeFile() }
-        try await application.run()
+        try await server.run()
     }
 
     private func routes() -> Router<BasicRequestContext> {
