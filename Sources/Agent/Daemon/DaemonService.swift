@@ -42,6 +42,7 @@ struct DaemonService: ControlService {
                 notes.coverage = coverage
                 notes.lastVerified = .now()
             }
+            if !response.findings.isEmpty { inbox.put(.damageFound) }
             return response
         }
     }

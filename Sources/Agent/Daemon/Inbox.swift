@@ -35,6 +35,8 @@ enum LoopMessage: Sendable {
     case resume
     case reload(Reply<MessageResponse>)
     case repositoryReturned
+    /// A verification beside the loop found damage, and has put it on record.
+    case damageFound
     /// Of the watcher with this number.
     case signal(WatchSignal, UInt64)
     case stop

@@ -32,6 +32,8 @@ final class StatusBoard: Sendable {
         var lastVerified: Timestamp?
         var coverage: VerificationCoverage?
         var confirmed: Timestamp?
+        /// The change that waits longest, and when it was noticed as the clock on the wall shows it: its age is of that clock, like all ages here.
+        var oldestPending: (instant: BootInstant, noticed: Timestamp)?
         var reconciles: UInt64 = 0
         /// The latest, the newest first.
         var recentReconciles: [StatusReport.Reconcile] = []
@@ -103,10 +105,15 @@ final class StatusBoard: Sendable {
     }
 
     private func facts(isRunning: Bool) -> StatusFacts {
-        let notes = notes.withLock { $0 }
         let pending = dirty.summary()
-        let isPaused = notes.pauseRequest ?? notes.isPaused
         let now = Timestamp.now()
+        let notes = notes.withLock { notes in
+            if notes.oldestPending?.instant != pending.oldest {
+                notes.oldestPending = pending.oldest.map { ($0, now.adding(.zero - (.now() - $0))) }
+            }
+            return notes
+        }
+        let isPaused = notes.pauseRequest ?? notes.isPaused
         let statistics = notes.watcher?.statistics()
         let watch = watchReport(notes, statistics)
         let daemon = StatusReport.Daemon(
@@ -141,7 +148,7 @@ final class StatusBoard: Sendable {
         // While everything is watched, what stood there before the oldest pending change is in the latest snapshot.
         let isKnown = isRunning && notes.latest != nil && notes.isComplete && !["snapshotting", "reconciling"].contains(notes.activity)
             && watch.directoriesWatched == watch.directoriesWanted && watch.directoriesWatched > 0
-        facts.confirmed = isKnown ? now.adding(.zero - (facts.oldestPending ?? .zero)) : notes.confirmed
+        facts.confirmed = isKnown ? notes.oldestPending?.noticed ?? now : notes.confirmed
         if let before = notes.confirmed, let present = facts.confirmed, present < before, before <= now { facts.confirmed = before }
         return facts
     }

@@ -50,7 +50,7 @@ extension Watchctl.Key {
 
         @OptionGroup var common: CommonOptions
 
-        @Argument(help: "A file with the key; without it the key is asked for on the terminal.")
+        @Argument(help: "A file with the key; without it the key is read from standard input, or asked for where that is a terminal.")
         var file: PathArgument?
 
         func run() throws {
@@ -60,7 +60,8 @@ extension Watchctl.Key {
         }
 
         private func read() throws -> [UInt8] {
-            guard let path = try file?.resolved() else { return try Passphrase.askForKey() }
+            let piped = ProcessIdentity.isTerminal(0) ? nil : Path("/dev/stdin")
+            guard let path = try file?.resolved() ?? piped else { return try Passphrase.askForKey() }
             do throws(Errno) {
                 return try path.readFile(limit: 64 << 10)
             } catch {
