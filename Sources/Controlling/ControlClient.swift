@@ -9,6 +9,8 @@ package enum ControlError: Error, Sendable, CustomStringConvertible {
     /// No daemon listens there.
     case notRunning(socket: Path)
     case connection(socket: Path, Errno)
+    /// The daemon runs, and does not even answer for its status.
+    case hanging(socket: Path)
     /// What came back is not HTTP/1.1 with JSON.
     case malformed(String)
 
@@ -16,6 +18,7 @@ package enum ControlError: Error, Sendable, CustomStringConvertible {
         switch self {
         case .notRunning(let socket): "no daemon answers at \(socket); start it with: watchctl start"
         case .connection(let socket, let errno): "the daemon's socket \(socket) failed: \(errno)"
+        case .hanging(let socket): "the daemon does not answer at \(socket); end it and start it anew with: watchctl restart"
         case .malformed(let what): "the daemon's answer is not understood: \(what)"
         }
     }
@@ -28,10 +31,10 @@ package struct ControlClient: Sendable {
         self.socket = socket
     }
 
-    /// A daemon answers this at once, whatever it is doing: one that does not within five seconds hangs.
+    /// A daemon answers this at once, whatever it is doing.
     ///
-    /// - Throws: `ControlError.connection` with EAGAIN then.
-    package func status() throws -> StatusReport { try call("GET", "/v1/status", nil, StatusReport.self, patience: .seconds(5)) }
+    /// - Throws: `ControlError.hanging` when it does not within five seconds.
+    package func status() throws -> StatusReport { try call("GET", "/v1/status", nil, StatusReport.self, takesLong: false) }
 
     package func explain(_ path: Path) throws -> PathWatch {
         try call("GET", "/v1/explain?path=/\(PercentCoding.encode(path.bytes))", nil, PathWatch.self)
@@ -75,27 +78,27 @@ package struct ControlClient: Sendable {
             return try Descriptor.connectToUnixSocket(socket, patience: patience)
         } catch {
             switch error {
+            case .wouldBlock: throw ControlError.hanging(socket: socket)
             case .noSuchFileOrDirectory, .connectionRefused, .notDirectory: throw ControlError.notRunning(socket: socket)
             default: throw ControlError.connection(socket: socket, error)
             }
         }
     }
 
+    /// - Parameter takesLong: The answer may take any time, as long as the daemon answers for its status meanwhile.
     private func call<Output: Decodable>(
-        _ method: String, _ path: String, _ body: [UInt8]?, _ output: Output.Type, patience: Duration? = nil
+        _ method: String, _ path: String, _ body: [UInt8]?, _ output: Output.Type, takesLong: Bool = true
     ) throws -> Output {
-        let connection = try connect(patience: patience)
+        let connection = try connect(patience: .seconds(5))
         var request = "\(method) \(path) HTTP/1.1\r\nhost: watchd\r\nconnection: close\r\n"
         if let body { request += "content-type: application/json\r\ncontent-length: \(body.count)\r\n" }
         request += "\r\n"
-        let answer: [UInt8]
         do throws(Errno) {
             try connection.write(Array(request.utf8) + (body ?? []))
-            answer = try connection.readAll()
         } catch {
-            throw ControlError.connection(socket: socket, error)
+            throw error == .wouldBlock ? ControlError.hanging(socket: socket) : .connection(socket: socket, error)
         }
-        let response = try HTTPAnswer(answer)
+        let response = try HTTPAnswer(try answer(on: connection, takesLong: takesLong))
         if response.status >= 400 {
             if let problem = try? ControlJSON.decode(Problem.self, from: response.body) { throw problem }
             throw ControlError.malformed("HTTP status \(response.status)")
@@ -104,6 +107,26 @@ package struct ControlClient: Sendable {
             return try ControlJSON.decode(output, from: response.body)
         } catch {
             throw ControlError.malformed("\(error)")
+        }
+    }
+
+    /// Everything that comes until the daemon closes the connection.
+    private func answer(on connection: borrowing Descriptor, takesLong: Bool) throws -> [UInt8] {
+        var answer: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 64 << 10)
+        while true {
+            let count: Int
+            do {
+                count = try piece.withUnsafeMutableBytes { try connection.read(into: $0) }
+            } catch let error as Errno {
+                guard error == .wouldBlock else { throw ControlError.connection(socket: socket, error) }
+                guard takesLong else { throw ControlError.hanging(socket: socket) }
+                _ = try status()
+                continue
+            }
+            if count == 0 { return answer }
+            answer += piece[..<count]
+            if answer.count > 64 << 20 { throw ControlError.malformed("it is too long") }
         }
     }
 }

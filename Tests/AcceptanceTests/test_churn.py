@@ -28,7 +28,10 @@ class ChurnTests(InstallationTestCase):
         installation = self.install(settings=SETTINGS)
         write(f"{installation.source}/document", "first")
         installation.startDaemon()
-        installation.waitForStatus(lambda status: status["verdict"] == "protected" and status["activity"]["state"] == "idle", "protection")
+        # The first snapshot has compared everything, and the comparison of the start comes after it.
+        installation.waitForStatus(
+            lambda status: status["verdict"] == "protected" and status["activity"]["state"] == "idle" and status["watch"]["reconciles"] >= 2,
+            "protection")
         return installation
 
     def churning(self, installation, operations, seed, processes=3):

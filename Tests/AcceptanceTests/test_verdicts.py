@@ -81,6 +81,10 @@ class DaemonTests(VerdictTestCase):
         report = installation.status()
         remedy = self.assertSays(installation, report, "daemon-hung", "unprotected")
         self.assertEqual(installation.run("check").count("daemon-hung"), 1)
+        for command in (("snapshot",), ("doctor",)):
+            done = installation.attempt(*command)
+            self.assertEqual(done.status, 1, done)
+            self.assertIn("does not answer", done.errors)
         self.type(installation, remedy)
         self.assertEqual(hanging.wait(PATIENCE), -signal.SIGKILL)
         self.waitForVerdict(installation, "protected")

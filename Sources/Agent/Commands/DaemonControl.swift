@@ -65,7 +65,7 @@ package enum DaemonControl {
         do {
             _ = try installation.client.status()
             return false
-        } catch ControlError.connection {
+        } catch ControlError.hanging {
             return true
         } catch {
             // Nobody listens: it is about to begin, or to end.
