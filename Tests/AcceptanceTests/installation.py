@@ -48,6 +48,11 @@ def binariesDirectory():
     return os.environ["AUTO_BACKUP_BINARIES"]
 
 
+def compiler():
+    """A C compiler; None without one."""
+    return shutil.which("clang") or shutil.which("cc") or shutil.which("gcc")
+
+
 def seededRandom(name):
     """A random generator whose seed is printed, and can be given again as AUTO_BACKUP_SEED.
 
@@ -120,6 +125,12 @@ class Installation:
             settings = settings.replace("[watch]", f'[watch]\nbackend = "{self.backend}"')
         with open(self.configurationFile, "w") as file:
             file.write("\n".join(head) + "\n" + settings + "\n")
+
+    def clock(self, file):
+        """What in the environment of a process makes its wall clock differ by the seconds that `file` holds."""
+        library = f"{self.directory}/clock.so"
+        subprocess.run([compiler(), "-shared", "-fPIC", "-o", library, os.path.join(HERE, "clock.c"), "-ldl"], check=True)
+        return {"LD_PRELOAD": library, "TEST_CLOCK": file}
 
     # Commands
 

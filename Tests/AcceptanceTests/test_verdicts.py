@@ -7,19 +7,14 @@ a repository that went back in time (test_trouble.py), a covered source (test_wa
 """
 import os
 import re
-import shutil
 import signal
 import subprocess
 import unittest
 
-from installation import AT_ONCE, DONE, HERE, PATIENCE, InstallationTestCase, reasonCodes, write
+from installation import AT_ONCE, DONE, PATIENCE, InstallationTestCase, compiler, reasonCodes, write
 
 CRITICAL = 2
 HOUR = 3600
-
-
-def compiler():
-    return shutil.which("clang") or shutil.which("cc") or shutil.which("gcc")
 
 
 class VerdictTestCase(InstallationTestCase):
@@ -188,11 +183,9 @@ class ClockTests(VerdictTestCase):
 
     def clocked(self, **options):
         installation = self.install(**options)
-        library = f"{installation.directory}/clock.so"
-        subprocess.run([compiler(), "-shared", "-fPIC", "-o", library, os.path.join(HERE, "clock.c"), "-ldl"], check=True)
         self.clock = f"{installation.directory}/clock"
         self.set(0)
-        installation.environment.update(LD_PRELOAD=library, TEST_CLOCK=self.clock)
+        installation.environment.update(installation.clock(self.clock))
         write(f"{installation.source}/document", "first")
         installation.startDaemon()
         self.waitForVerdict(installation, "protected")
