@@ -57,6 +57,8 @@ package final class FanotifyWatcher: Watcher {
         }
     }
 
+    package func wake() -> UInt64 { session.wakeReader() }
+
     package func stop() {
         session.stop()
         threads.join()

@@ -88,6 +88,8 @@ package final class InotifyWatcher: Watcher {
         }
     }
 
+    package func wake() -> UInt64 { session.wakeReader() }
+
     package func stop() {
         session.stop()
         threads.join()

@@ -34,6 +34,7 @@ extension MarkSession {
         var timers = ReaderTimers(now: .now(), checkInterval: settings.checkInterval)
         var reading = Reading(places: DirectoryPlaces(roots: [], isExcluded: isExcluded))
         while true {
+            pulse.beat()
             try poller.wait(timeout: timers.timeout(now: .now()))
             if poller.isReady(wakeUpNumber) {
                 wakeUp.clear()

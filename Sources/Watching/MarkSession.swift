@@ -47,6 +47,8 @@ final class MarkSession: Sendable {
     let cookies: CookieJar
     let state: Monitor<MarkState>
     let work = Monitor(WatchWork())
+    /// Of the reader.
+    let pulse = Pulse()
 
     static let events: Fanotify.Events = [
         .modified, .attributes, .closedAfterWriting, .movedFrom, .movedTo, .created, .deleted,
@@ -84,6 +86,11 @@ final class MarkSession: Sendable {
     var isStopping: Bool { work.withLock { $0.isStopping } }
 
     func add(_ job: WatchJob) { work.withLock { $0.append(job) } }
+
+    func wakeReader() -> UInt64 {
+        wakeUp.signal()
+        return pulse.count
+    }
 
     /// Ends both threads soon.
     func stop() {

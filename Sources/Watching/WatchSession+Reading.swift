@@ -27,6 +27,7 @@ extension WatchSession {
         let queueLimit = Inotify.queueLimit()
         var timers = ReaderTimers(now: .now(), checkInterval: settings.checkInterval)
         while true {
+            pulse.beat()
             try poller.wait(timeout: timers.timeout(now: .now()))
             var round: UInt64 = 0
             if poller.isReady(wakeUpNumber) {

@@ -18,6 +18,8 @@ final class WatchSession: Sendable {
     let cookies: CookieJar
     let state: Monitor<WatchState>
     let work = Monitor(WatchWork())
+    /// Of the reader.
+    let pulse = Pulse()
 
     static let watchedEvents: Inotify.Events = [
         .modified, .attributes, .closedAfterWriting, .movedFrom, .movedTo, .created, .deleted, .selfDeleted, .selfMoved,
@@ -55,6 +57,11 @@ final class WatchSession: Sendable {
     var isStopping: Bool { work.withLock { $0.isStopping } }
 
     func add(_ job: WatchJob) { work.withLock { $0.append(job) } }
+
+    func wakeReader() -> UInt64 {
+        wakeUp.signal()
+        return pulse.count
+    }
 
     /// Ends both threads soon.
     func stop() {

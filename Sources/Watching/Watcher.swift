@@ -18,6 +18,11 @@ package protocol Watcher: Sendable {
 
     func statistics() -> WatchStatistics
 
+    /// Has the thread that drains the kernel's queue make a turn soon, though nothing happened.
+    ///
+    /// - Returns: Its turns so far: when a later call gives the same, it hangs, or has ended.
+    func wake() -> UInt64
+
     /// Hears of a comparison of everything, and returns at once.
     ///
     /// Directories that changed again and again without being watched may get the watches of directories that rest, and what could

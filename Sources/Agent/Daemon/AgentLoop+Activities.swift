@@ -60,7 +60,7 @@ extension AgentLoop {
                 let pipeline = SnapshotPipeline(
                     session: session, rules: installation.rules,
                     progress: { done in board.noteQuietly { $0.progress = done.report } },
-                    isCancelled: { stopping.isStopping.load(ordering: .relaxed) })
+                    isCancelled: { stopping.mustEnd() })
                 return try pipeline.run(order)
             }
             if order.looksEverywhere {
@@ -243,7 +243,7 @@ extension AgentLoop {
         }
         let stopping = inbox
         let response = try withSession {
-            try RepairRun(session: $0, isCancelled: { stopping.isStopping.load(ordering: .relaxed) }).run(scope, remains)
+            try RepairRun(session: $0, isCancelled: { stopping.mustEnd() }).run(scope, remains)
         }
         logger.notice("repaired", metadata: ["result": "\(response.message)"])
         return response
@@ -251,7 +251,7 @@ extension AgentLoop {
 
     /// Something more urgent than upkeep is ready, or the daemon is to end.
     private var mustYield: Bool {
-        if inbox.isStopping.load(ordering: .relaxed) || !inbox.isEmpty { return true }
+        if inbox.mustEnd() || !inbox.isEmpty { return true }
         let pending = dirty.summary()
         tell(.dirty(count: pending.count, nextDue: pending.nextDue))
         return scheduler.wantsTurn(at: .now())

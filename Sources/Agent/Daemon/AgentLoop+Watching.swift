@@ -134,7 +134,7 @@ extension AgentLoop {
     func diagnose(_ paths: [Path]) throws -> Diagnosis {
         let stopping = inbox
         let run = try withSession {
-            DoctorRun(catalog: $0.catalog, rules: installation.rules, isCancelled: { stopping.isStopping.load(ordering: .relaxed) })
+            DoctorRun(catalog: $0.catalog, rules: installation.rules, isCancelled: { stopping.mustEnd() })
         }
         let different = try run.compare(paths)
         var missed = different

@@ -41,6 +41,8 @@ final class AgentLoop {
     var lastRequest: UInt64 = 0
     /// What the scheduler decided last.
     var decision = Decision.wait(Wait(until: nil, reason: .changes, next: nil))
+    /// What the status says of the wait; nil when it says something else.
+    private var noted: Wait?
     /// Messages from before the watcher stood.
     private var early: [LoopMessage] = []
     /// What the slices of a rotation, and of a compaction, have done so far.
@@ -87,7 +89,8 @@ final class AgentLoop {
         board.note { _ in }
         if session == nil { awaitRepository() }
         startWatching()
-        while !inbox.isStopping.load(ordering: .relaxed) {
+        while !inbox.mustEnd() {
+            let isOnlyWoken = inbox.takeWaking() && inbox.isEmpty
             for message in inbox.takeAll() { take(message) }
             if watcher == nil, let retry = watchRetry.retry, retry <= .now() { startWatching() }
             // Before the watcher stands nothing is begun that it should see the end of.
@@ -105,9 +108,12 @@ final class AgentLoop {
             switch decision {
             case .start(let activity, let ids):
                 decision = .wait(Wait(until: nil, reason: .running, next: activity.kind))
+                noted = nil
                 perform(activity, ids)
             case .wait(let wait):
-                board.note { $0.next = wait.report }
+                // A daemon that rests writes no file each time it is asked whether it lives.
+                if !isOnlyWoken || wait != noted { board.note { $0.next = wait.report } }
+                noted = wait
                 self.wait(until: [wait.until, watchRetry.retry].compactMap { $0 }.min(), knowing: pending.nextDue)
             }
         }
@@ -128,7 +134,11 @@ final class AgentLoop {
 
     private func wait(until instant: BootInstant?, knowing known: BootInstant?) {
         guard inbox.isEmpty, dirty.beginWaiting(knowing: known) else { return }
-        defer { dirty.endWaiting() }
+        inbox.isLoopWaiting.store(true, ordering: .relaxed)
+        defer {
+            inbox.isLoopWaiting.store(false, ordering: .relaxed)
+            dirty.endWaiting()
+        }
         do {
             try clock.wait(until: instant)
         } catch {

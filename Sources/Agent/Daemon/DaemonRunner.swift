@@ -45,13 +45,16 @@ package enum DaemonRunner {
             ).run()
         }
         logger.info("watching", metadata: ["sources": "\(installation.configuration.sources.count)", "version": "\(AgentVersion.text)"])
+        var services: [any Service] = [
+            ServerService(server: server, board: board), loop, ReloadService(service: service, logger: logger),
+        ]
+        // They end in the reverse order: it watches the others to their end.
+        if let interval = ServiceManager.watchdogInterval {
+            services.insert(WatchdogService(interval: interval, inbox: inbox, board: board), at: 0)
+        }
         let group = ServiceGroup(
             configuration: .init(
-                services: [
-                    .init(service: ServerService(server: server, board: board)),
-                    .init(service: loop),
-                    .init(service: ReloadService(service: service, logger: logger)),
-                ],
+                services: services.map { .init(service: $0) },
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet(logger)))
         try await group.run()
         ServiceManager.notify("STOPPING=1")
@@ -111,7 +114,7 @@ private struct ServerService: Service {
     func run() async throws {
         try await cancelWhenGracefulShutdown {
             do {
-                try await server.run { ServiceManager.notify("READY=1\nSTATUS=running") }
+                try await server.run { ServiceManager.notify("READY=1") }
             } catch is CancellationError {}
         }
     }
@@ -156,14 +159,5 @@ private struct ReloadService: Service {
             // A bad file has been logged, and the status says so.
             _ = try? await service.reload()
         }
-    }
-}
-
-/// sd_notify(3) without its library: one datagram to NOTIFY_SOCKET.
-enum ServiceManager {
-    static func notify(_ message: String) {
-        guard let address = ProcessIdentity.environment("NOTIFY_SOCKET") else { return }
-        // Nobody listens any more: there is nothing to be done about it.
-        try? Descriptor.sendDatagram(message, to: address)
     }
 }

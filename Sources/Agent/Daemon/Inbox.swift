@@ -52,6 +52,11 @@ final class Inbox: Sendable {
     private let clock: AlarmClock
     /// Set once: work that is under way gives up.
     let isStopping = Atomic(false)
+    /// Of the loop: a beat for each turn and each step of its work.
+    let pulse = Pulse()
+    /// The loop has nothing to do, and answers a ring at once.
+    let isLoopWaiting = Atomic(false)
+    private let isWoken = Atomic(false)
 
     init(clock: AlarmClock) {
         self.clock = clock
@@ -68,6 +73,23 @@ final class Inbox: Sendable {
         clock.ring()
         return isTaken
     }
+
+    /// Asked by all work of the loop that takes long, before each of its steps; that it asks is its sign of life.
+    ///
+    /// - Returns: True when the daemon is to end: the work is given up.
+    func mustEnd() -> Bool {
+        pulse.beat()
+        return isStopping.load(ordering: .relaxed)
+    }
+
+    /// Has the loop make a turn, only to see that it does.
+    func wakeLoop() {
+        isWoken.store(true, ordering: .relaxed)
+        clock.ring()
+    }
+
+    /// True once after `wakeLoop`.
+    func takeWaking() -> Bool { isWoken.exchange(false, ordering: .relaxed) }
 
     func takeAll() -> [LoopMessage] {
         state.withLock { state in

@@ -47,6 +47,8 @@ final class StatusBoard: Sendable {
     let notes: Mutex<Notes>
     let dirty: DirtyBox
     private let listeners = Mutex<[UInt64: AsyncStream<StatusReport>.Continuation]>([:])
+    /// What the service manager knows.
+    private let told = Mutex("")
     private let nextListener = Atomic<UInt64>(0)
 
     init(configuration: Configuration, places: Places, dirty: DirtyBox) {
@@ -74,8 +76,12 @@ final class StatusBoard: Sendable {
 
     /// Writes `status.json` for the time when no daemon answers.
     func writeFile(isRunning: Bool = true) {
+        write(facts(isRunning: isRunning).report())
+    }
+
+    private func write(_ report: StatusReport) {
         let file = notes.withLock { $0.places.statusFile }
-        guard let bytes = try? ControlJSON.encode(facts(isRunning: isRunning).report(), pretty: true) else { return }
+        guard let bytes = try? ControlJSON.encode(report, pretty: true) else { return }
         try? file.replaceFile(with: bytes + [UInt8(ascii: "\n")], mode: 0o600, .atomic)
     }
 
@@ -97,11 +103,19 @@ final class StatusBoard: Sendable {
     }
 
     private func publish() {
-        writeFile()
-        let all = listeners.withLock { Array($0.values) }
-        if all.isEmpty { return }
         let report = report()
+        write(report)
+        if ServiceManager.isThere { tellManager(report.line) }
+        let all = listeners.withLock { Array($0.values) }
         for listener in all { listener.yield(report) }
+    }
+
+    /// Once for each change.
+    private func tellManager(_ line: String) {
+        told.withLock { told in
+            if told != line { ServiceManager.notify("STATUS=\(line)") }
+            told = line
+        }
     }
 
     private func facts(isRunning: Bool) -> StatusFacts {

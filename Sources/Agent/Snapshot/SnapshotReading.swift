@@ -115,6 +115,8 @@ final class SnapshotReading: Sendable {
         var hasVanished = false
         do {
             reading = try reader.read(planned) { bytes, digest, offset, status in
+                // One file may be larger than all others together.
+                if isCancelled() { throw AgentError.interrupted }
                 let isWhole = offset == 0 && UInt64(bytes.count) == status.size
                 try shared.withLock {
                     try $0.archives.store(bytes, digest, path: planned.path, chunkOffset: isWhole ? nil : offset, status: status)
