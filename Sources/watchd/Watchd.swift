@@ -25,7 +25,17 @@ struct Watchd: AsyncParsableCommand {
         })
     var logLevel = Logger.Level.info
 
+    @Option(help: .hidden, transform: { text in
+        guard let manager = ServiceUnit.Manager(rawValue: text) else { throw ValidationError("\(text) is neither user nor system") }
+        return manager
+    })
+    var printUnit: ServiceUnit.Manager?
+
     func run() async throws {
+        if let printUnit {
+            print(ServiceUnit.packaged(for: printUnit), terminator: "")
+            return
+        }
         let level = logLevel
         let style = LogLine.Style.ofThisProcess
         LoggingSystem.bootstrap { _ in StandardErrorLog(style: style, logLevel: level) }

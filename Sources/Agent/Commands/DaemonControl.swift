@@ -1,12 +1,11 @@
-// Starting and stopping the daemon: through its systemd user unit where there is one, else as a detached process.
+// Starting and stopping the daemon: through systemd where it runs, else as a detached process.
 
 internal import Kernel
 internal import Controlling
 
 package enum DaemonControl {
-    private static let unit = "auto-backup.service"
-
-    /// Starts the daemon and waits until it answers.
+    /// Starts the daemon and waits until it answers. Under systemd it is also begun at every login from then on; its unit is written where
+    /// none is installed.
     ///
     /// - Returns: What was done, for a person.
     /// - Throws: `AgentError` with the daemon's last words when it does not come up.
@@ -14,12 +13,11 @@ package enum DaemonControl {
         if let report = try? installation.client.status() {
             return "the daemon runs already (process \(report.daemon.pid.map(String.init) ?? "?"))"
         }
-        if usesSystemd {
-            guard try ProcessIdentity.run("systemctl", ["--user", "start", unit]) == 0 else {
-                throw AgentError.failed("systemd could not start it; see: systemctl --user status \(unit)")
-            }
+        if let service = ServiceUnit.Service(of: installation) {
+            if try service.install(program: program), !service.control(["daemon-reload"]) { throw failure("read the daemon's unit", service) }
+            guard service.control(["enable", "--now", ServiceUnit.name]) else { throw failure("start the daemon", service) }
             try wait(for: installation, isGone: { false })
-            return "the daemon was started by systemd"
+            return "the daemon was started by systemd, which starts it at every \(service.manager == .user ? "login" : "boot") from now on"
         }
         let places = installation.places
         try places.stateDirectory.makeDirectories(mode: 0o700)
@@ -43,8 +41,8 @@ package enum DaemonControl {
     /// Ends the daemon and waits until it is gone: the archive at hand is finished or given up.
     package static func stop(_ installation: Installation) throws -> String {
         guard installation.isDaemonRunning else { return "no daemon runs" }
-        if usesSystemd, try ProcessIdentity.run("systemctl", ["--user", "--quiet", "is-active", unit], output: .discarded) == 0 {
-            guard try ProcessIdentity.run("systemctl", ["--user", "stop", unit]) == 0 else { throw AgentError.failed("systemd could not stop it") }
+        if let service = ServiceUnit.Service(of: installation), service.control(["is-active", ServiceUnit.name], output: .discarded) {
+            guard service.control(["stop", ServiceUnit.name]) else { throw failure("stop the daemon", service) }
             return "the daemon was stopped by systemd"
         }
         guard let pid = installation.daemonPID else { throw AgentError.failed("the daemon's process is not known; look at \(installation.places.daemonLock)") }
@@ -73,10 +71,8 @@ package enum DaemonControl {
         }
     }
 
-    private static var usesSystemd: Bool {
-        guard let home = ProcessIdentity.home, let runtime = ProcessIdentity.environment("XDG_RUNTIME_DIR") else { return false }
-        let hasUnit = home.appending(".config/systemd/user/\(unit)".utf8).exists || (Path("/usr/lib/systemd/user/\(unit)")?.exists ?? false)
-        return hasUnit && (Path("\(runtime)/systemd/private")?.exists ?? false)
+    private static func failure(_ what: String, _ service: ServiceUnit.Service) -> AgentError {
+        .failed("systemd could not \(what); see: systemctl \(service.manager == .user ? "--user " : "")status \(ServiceUnit.name)")
     }
 
     /// `watchd` beside this program, else in the PATH.

@@ -8,6 +8,8 @@ package struct Places: Hashable, Sendable {
     package var keyFile: Path
     package var stateDirectory: Path
     package var runtimeDirectory: Path
+    /// Those of the computer, not of a person.
+    package let isSystem: Bool
 
     package var catalogFile: Path { stateDirectory.appending("catalog.sqlite".utf8) }
     package var statusFile: Path { stateDirectory.appending("status.json".utf8) }
@@ -29,7 +31,7 @@ package struct Places: Hashable, Sendable {
     /// - Throws: `AgentError.noHome` when neither the environment nor the user database tells a home directory.
     package init(configurationFile: Path? = nil) throws {
         let given = configurationFile ?? ProcessIdentity.environment("AUTO_BACKUP_CONFIG").flatMap { Path($0, relativeTo: Places.workingDirectory) }
-        let isSystem = ProcessIdentity.uid == 0 && ProcessIdentity.environment("AUTO_BACKUP_SYSTEM") == "1"
+        isSystem = ProcessIdentity.uid == 0 && ProcessIdentity.environment("AUTO_BACKUP_SYSTEM") == "1"
         let configurationDirectory = try isSystem ? Places.fixed("/etc/auto-backup") : Places.xdg("XDG_CONFIG_HOME", ".config")
         self.configurationFile = given ?? configurationDirectory.appending("config.toml".utf8)
         keyFile = (self.configurationFile.parent ?? .root).appending("secret.key".utf8)
