@@ -12,7 +12,7 @@ import sys
 import tempfile
 import unittest
 
-from installation import AT_ONCE, PATIENCE, InstallationTestCase, binariesDirectory, read, write
+from installation import AT_ONCE, PATIENCE, ROOT, InstallationTestCase, binariesDirectory, read, write
 
 UNIT = "auto-backup.service"
 
@@ -159,6 +159,26 @@ class ServiceTests(InstallationTestCase):
         installation.run("start")
         manager.waitFor("READY=1$")
         self.assertTrue(manager.isSilent("WATCHDOG=1$", 2))
+        installation.run("stop")
+
+
+    @unittest.skipUnless(ROOT and shutil.which("strace"), "holding a single thread takes strace, and root")
+    def testThreadThatHangsIsNotVouchedFor(self):
+        installation, manager = self.manage()
+        installation.run("start")
+        manager.waitFor("READY=1$")
+        installation.waitForStatus(lambda status: status["verdict"] == "protected", "protection")
+        threads = f"/proc/{manager.pid}/task"
+        for name in ("agent", "watch-reader"):
+            thread = next(number for number in os.listdir(threads) if read(f"{threads}/{number}/comm") == f"{name}\n".encode())
+            manager.waitFor("WATCHDOG=1$")
+            # Held at its next waiting, while all others run.
+            holding = subprocess.Popen(["strace", "-qq", "-o", "/dev/null", "-p", thread, "-e", "inject=poll,ppoll:delay_enter=600s"])
+            installation.waitUntil(lambda: manager.isSilent("WATCHDOG=1$", 2), f"silence about {name}")
+            self.assertTrue(installation.answers())
+            holding.terminate()
+            holding.wait()
+            manager.waitFor("WATCHDOG=1$")
         installation.run("stop")
 
 
