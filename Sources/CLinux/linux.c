@@ -1,8 +1,10 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 
+#include <fcntl.h>
 #include <linux/openat2.h>
 #include <malloc.h>
+#include <spawn.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -128,4 +130,12 @@ int clinux_trim_heap(void) {
 
 int clinux_limit_heaps(int count) {
     return mallopt(M_ARENA_MAX, count);
+}
+
+int clinux_pipe(int ends[2]) {
+    return pipe2(ends, O_CLOEXEC);
+}
+
+int clinux_spawn_in(void *actions, const char *directory) {
+    return posix_spawn_file_actions_addchdir_np(actions, directory);
 }

@@ -95,3 +95,9 @@ int clinux_trim_heap(void);
 
 /// prctl(2): no core dump of this process, and no ptrace by others.
 int clinux_deny_dump(void);
+
+/// pipe2(2), with O_CLOEXEC.
+int clinux_pipe(int ends[_Nonnull 2]);
+
+/// posix_spawn_file_actions_addchdir_np(3), of a posix_spawn_file_actions_t.
+int clinux_spawn_in(void *_Nonnull actions, const char *_Nonnull directory);
