@@ -39,7 +39,10 @@ extension DirtySet {
     }
 
     /// Takes the members that are due: those that rested for their quiet period, and those past their deadline.
-    package mutating func takeSettled(at instant: BootInstant) -> DirtyBatch {
+    ///
+    /// - Parameter recent: Members that changed at or after it are taken as well, rested or not. How hot those are stays as it was.
+    /// - Complexity: O(taken · log members); with `recent` O(members).
+    package mutating func takeSettled(at instant: BootInstant, andChangedSince recent: BootInstant? = nil) -> DirtyBatch {
         let now = instant.nanoseconds
         var taken: [(change: Change, clock: DirtyClock)] = []
         while let top = queue.min, top.due <= now {
@@ -52,6 +55,10 @@ extension DirtySet {
             } else {
                 requeue(top, due)
             }
+        }
+        if let recent {
+            let members = tree.nodes.indices.filter { tree.nodes[$0].isMember && tree.nodes[$0].clock.last >= recent.nanoseconds }
+            taken += members.map { release(DirtyTree.Index($0)) }
         }
         return DirtyBatch(taken)
     }

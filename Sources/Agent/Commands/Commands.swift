@@ -38,28 +38,6 @@ package struct Commands: Sendable {
 // MARK: Writing
 
 extension Commands {
-    /// Takes a snapshot now. All that was written before the call is in it.
-    ///
-    /// - Parameter progress: Called only when the work is done here.
-    package func snapshot(
-        _ request: SnapshotRequest, progress: @escaping @Sendable (SnapshotProgress) -> Void = { _ in },
-        isCancelled: @escaping @Sendable () -> Bool = { false }
-    ) throws -> SnapshotResponse {
-        if let response = try ask({ try $0.post("/v1/snapshots", request, SnapshotResponse.self) }) { return response }
-        let session = try openForWriting()
-        let isFull = request.full || request.rehash || request.standalone
-        let order = SnapshotOrder(
-            scope: .whole, recording: isFull ? .full : .incremental, rehash: request.rehash, standalone: request.standalone)
-        let pipeline = SnapshotPipeline(session: session, rules: installation.rules, progress: progress, isCancelled: isCancelled)
-        let outcome = try pipeline.run(order)
-        session.remember { record in
-            record.lastReconcile = outcome.time.milliseconds
-            if outcome.kind == .full { record.lastFull = outcome.time.milliseconds }
-            if outcome.unavailable.isEmpty { record.confirmed = outcome.time.milliseconds }
-        }
-        return try session.response(to: request, outcome)
-    }
-
     /// Verifies. Without a daemon, and for progress, the work is done here.
     package func verify(
         _ request: VerifyRequest, progress: @escaping @Sendable (_ bytes: UInt64, _ total: UInt64) -> Void = { _, _ in },

@@ -48,6 +48,9 @@ package struct Configuration: Hashable, Sendable {
     package var compression = Compression()
     package var watch = Watching()
     package var limits = Limits()
+    package var hooks = HookSettings()
+    /// A change of the verdict is shown on the desktop.
+    package var notifiesDesktop = true
     /// Keys that are set and have no effect in this version; said by `config check` and in the log.
     package var withoutEffect: [String] = []
 
@@ -105,7 +108,7 @@ extension Configuration {
         keyFile = try top.path("key_file")
         state = try top.path("state")
         runtime = try top.path("runtime")
-        try top.finish(sections: ["exclude", "schedule", "keep", "archive", "compression", "watch", "limits", "hooks"])
+        try top.finish(sections: ["exclude", "schedule", "keep", "archive", "compression", "watch", "limits", "hooks", "notify"])
         try readExclude(reader("exclude"))
         try readSchedule(reader("schedule"))
         try readKeep(reader("keep"))
@@ -114,6 +117,7 @@ extension Configuration {
         try readWatch(reader("watch"))
         try readLimits(reader("limits"))
         try readHooks(reader("hooks"))
+        try readNotify(reader("notify"))
         try checkPlaces()
     }
 
@@ -212,9 +216,18 @@ extension Configuration {
 
     private mutating func readHooks(_ section: ConfigurationReader) throws(ConfigurationError) {
         var section = section
-        for key in ["before", "after", "failure", "recovery"] where try section.strings(key)?.isEmpty == false {
-            withoutEffect.append("hooks.\(key)")
-        }
+        hooks.before = try section.strings("before") ?? []
+        hooks.after = try section.strings("after") ?? []
+        hooks.failure = try section.strings("failure") ?? []
+        hooks.recovery = try section.strings("recovery") ?? []
+        hooks.timeout = try section.duration("timeout", hooks.timeout, in: .seconds(1) ... .seconds(86400))
+        hooks.beforeGap = try section.duration("before_gap", hooks.beforeGap, in: .zero ... .seconds(366 * 86400))
+        try section.finish()
+    }
+
+    private mutating func readNotify(_ section: ConfigurationReader) throws(ConfigurationError) {
+        var section = section
+        notifiesDesktop = try section.flag("desktop", notifiesDesktop)
         try section.finish()
     }
 
@@ -296,6 +309,17 @@ extension Configuration {
             [limits]
             memory = \(bytes(limits.memory))
             longest_wait = \(time(limits.longestWait))
+
+            [hooks]
+            before = \(list(hooks.before))
+            after = \(list(hooks.after))
+            failure = \(list(hooks.failure))
+            recovery = \(list(hooks.recovery))
+            timeout = \(time(hooks.timeout))
+            before_gap = \(time(hooks.beforeGap))
+
+            [notify]
+            desktop = \(notifiesDesktop)
 
             """
     }

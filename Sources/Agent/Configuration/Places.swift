@@ -16,6 +16,8 @@ package struct Places: Hashable, Sendable {
     package var logFile: Path { stateDirectory.appending("watchd.log".utf8) }
     /// What only this machine knows and a restore does not need: the newest snapshot seen, last verification.
     package var anchorFile: Path { stateDirectory.appending("anchor.json".utf8) }
+    /// How backing up stood when a person was last told.
+    package var standingFile: Path { stateDirectory.appending("standing".utf8) }
     /// Held by the running daemon.
     package var daemonLock: Path { stateDirectory.appending("watchd.lock".utf8) }
     /// Held while the catalog is brought up to date, and by a writer as long as it lives.

@@ -19,21 +19,27 @@ extension AgentLoop {
         if activity.kind.takesSnapshot { board.holdConfirmed() }
         switch activity {
         case .incremental:
-            let (scope, batch) = scope(isRequested: !ids.isEmpty)
+            let hooked = runBefore(activity.kind, isRequested: !ids.isEmpty)
+            let (scope, batch) = scope(isRequested: !ids.isEmpty, hooked: hooked)
             outcome = snapshot(SnapshotOrder(scope: scope), batch, ids, state: "snapshotting", reasons: ["request"])
         case .full(let options):
+            runBefore(activity.kind, isRequested: !ids.isEmpty)
             let order = SnapshotOrder(
                 scope: .whole, recording: .full, rehash: options.contains(.rehash), standalone: options.contains(.standalone))
             outcome = snapshot(order, dirty.takeAll(), ids, state: "snapshotting", reasons: ["full"])
         case .reconcile(let reasons):
             let texts = reasons.map(\.rawValue).sorted()
             logger.info("comparing everything", metadata: ["reason": "\(texts.joined(separator: ", "))"])
+            runBefore(activity.kind, isRequested: !ids.isEmpty)
             outcome = snapshot(SnapshotOrder(scope: .whole), dirty.takeAll(), ids, state: "reconciling", reasons: texts)
         case .rotate: outcome = rotate(ids)
         case .verify: outcome = verify()
         case .compact: outcome = compact(ids)
         }
         if outcome != .partial { for id in ids { requests[id] = nil } }
+        // What this turn took is pending no more: the next decision must not begin another turn for it.
+        let pending = dirty.summary()
+        tell(.dirty(count: pending.count, nextDue: pending.nextDue))
         tell(.finished(outcome))
         remember()
         noteSession(afterSnapshot: activity.kind.takesSnapshot)
@@ -68,7 +74,11 @@ extension AgentLoop {
                 watcher?.compared(changed: outcome.changedDirectories)
             }
             succeed(outcome, order, ids)
-            return outcome.record == nil ? .unchanged : .succeeded
+            guard let record = outcome.record else { return .unchanged }
+            // Whoever asked for it has the answer already, and a hook that asks hears of this snapshot.
+            if !configuration.hooks.after.isEmpty { noteSession(afterSnapshot: true) }
+            runHooks(HookCall(.after, kind: outcome.kind?.text, snapshot: record.number))
+            return .succeeded
         } catch {
             dirty.giveBack(batch)
             let isInterrupted = inbox.isStopping.load(ordering: .relaxed)

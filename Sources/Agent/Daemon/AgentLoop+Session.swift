@@ -154,6 +154,8 @@ extension AgentLoop {
             installation = fresh
             // The session keeps the key and the repository; it is opened anew with the new settings.
             session = nil
+            // A person has looked at them: what they do next counts.
+            HookEvent.allCases.forEach { event in board.noteQuietly { $0.reasons["hook.\(event)"] = nil } }
             dirty.replace(settings: fresh.configuration.dirtySettings)
             var schedule = fresh.configuration.schedule
             schedule.reconcileJitter = reconcileJitter

@@ -156,10 +156,12 @@ extension AgentLoop {
 
     /// Where an incremental has to look so that everything written before now is in it.
     ///
-    /// - Parameter isRequested: A person waits for it: the watcher is asked to catch up first, and nothing rests.
-    func scope(isRequested: Bool) -> (ScanScope, DirtyBatch) {
+    /// - Parameters:
+    ///   - isRequested: A person waits for it: the watcher is asked to catch up first, and nothing rests.
+    ///   - hooked: When a hook began that has made its own changes since: those belong to this snapshot, and must not lead to another.
+    func scope(isRequested: Bool, hooked: BootInstant?) -> (ScanScope, DirtyBatch) {
         guard isRequested else {
-            let batch = dirty.takeSettled()
+            let batch = dirty.takeSettled(andChangedSince: hooked)
             return (.batch(batch), batch)
         }
         var isCaughtUp = false

@@ -57,6 +57,10 @@ final class AgentLoop {
     /// What is left of a sliced verification, 0...1.
     var verificationLeft: Double?
 
+    /// When the hooks `before` ran the last time.
+    var lastBefore: BootInstant?
+    var announcer: Announcer
+
     enum PendingRequest {
         case snapshot(SnapshotRequest, Reply<SnapshotResponse>?)
         case rotate(RotateRequest, Reply<RotateResponse>)
@@ -74,6 +78,7 @@ final class AgentLoop {
         self.dirty = dirty
         self.clock = clock
         self.logger = logger
+        announcer = Announcer(said: AgentLoop.lastStanding(installation.places))
         reconcileJitter = .random(in: -0.25...0.25)
         var schedule = installation.configuration.schedule
         schedule.reconcileJitter = reconcileJitter
@@ -114,7 +119,8 @@ final class AgentLoop {
                 // A daemon that rests writes no file each time it is asked whether it lives.
                 if !isOnlyWoken || wait != noted { board.note { $0.next = wait.report } }
                 noted = wait
-                self.wait(until: [wait.until, watchRetry.retry].compactMap { $0 }.min(), knowing: pending.nextDue)
+                announce()
+                self.wait(until: [wait.until, watchRetry.retry, announcer.again, staleAt].compactMap { $0 }.min(), knowing: pending.nextDue)
             }
         }
         watcher?.stop()

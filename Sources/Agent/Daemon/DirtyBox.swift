@@ -59,7 +59,10 @@ final class DirtyBox: Sendable {
         state.withLock { $0.isWaiting = false }
     }
 
-    func takeSettled() -> DirtyBatch { state.withLock { $0.set.takeSettled(at: .now()) } }
+    /// What has rested, and what changed since `instant`, rested or not.
+    func takeSettled(andChangedSince instant: BootInstant?) -> DirtyBatch {
+        state.withLock { $0.set.takeSettled(at: .now(), andChangedSince: instant) }
+    }
 
     func takeAll() -> DirtyBatch { state.withLock { $0.set.takeAll() } }
 

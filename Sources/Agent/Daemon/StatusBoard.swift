@@ -70,9 +70,19 @@ final class StatusBoard: Sendable {
     /// The last look at everything found nothing that it could not look at.
     var isComplete: Bool { notes.withLock { $0.isComplete && $0.reasons["sources"] == nil } }
 
+    var latestNumber: UInt64? { notes.withLock { $0.latest?.number } }
+
     var watcher: (any Watcher)? { notes.withLock { $0.watcher } }
 
     func report() -> StatusReport { facts(isRunning: true).report() }
+
+    /// How backing up stands, and why, the most serious first. That a person paused it is no news to that person.
+    func standing() -> (Standing, [StatusReason]) {
+        let reasons = facts(isRunning: true).weighed().filter { $0.weight > .advice && $0.code != "paused" }
+        let hasFailed = notes.withLock { $0.reasons["snapshot"] != nil || $0.reasons["session"] != nil }
+        let standing: Standing = hasFailed || reasons.first?.weight == .unprotected ? .failing : reasons.isEmpty ? .well : .degraded
+        return (standing, reasons)
+    }
 
     /// Writes `status.json` for the time when no daemon answers.
     func writeFile(isRunning: Bool = true) {

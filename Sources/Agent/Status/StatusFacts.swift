@@ -91,7 +91,7 @@ package struct StatusFacts: Sendable {
 extension StatusFacts {
     /// Protected or not, and why.
     package func report() -> StatusReport {
-        let all = (reasons + derivedReasons()).sorted { ($1.weight, $0.code) < ($0.weight, $1.code) }
+        let all = weighed()
         let verdict: StatusReport.Verdict =
             switch all.map(\.weight).max() {
             case _ where !daemon.running: .stopped
@@ -109,6 +109,11 @@ extension StatusFacts {
             asOf: now.iso8601, confirmed: confirmed?.iso8601, latestFull: latestFull,
             pending: .init(paths: pendingPaths, oldestAgeSeconds: oldestPending?.secondsValue, hot: hot), watch: watch, activity: activity,
             repository: repository, sources: sources.map(\.description))
+    }
+
+    /// All reasons, the most serious first.
+    package func weighed() -> [StatusReason] {
+        (reasons + derivedReasons()).sorted { ($1.weight, $0.code) < ($0.weight, $1.code) }
     }
 
     private func derivedReasons() -> [StatusReason] {

@@ -42,7 +42,11 @@ extension Watchctl {
             let request = SnapshotRequest(full: full, rehash: rehash, standalone: standalone, wait: !noWait, tag: tag?.text)
             let line = common.progress("snapshot", json: json.isOn)
             defer { line.end() }
-            let response = try commands.snapshot(request, progress: { line.update(ProgressAmounts($0)) }) { Interruption.isRequested }
+            var failures: [HookFailure] = []
+            defer { for failure in failures { TextStream.problems.complain(SafeText.cleaned(failure.message)) } }
+            let response = try commands.snapshot(
+                request, progress: { line.update(ProgressAmounts($0)) }, hookFailed: { failures.append($0) }
+            ) { Interruption.isRequested }
             line.end()
             if json.isOn { try TextStream.output.json(response) } else { common.say(SnapshotText.line(response, now: .now())) }
             for problem in response.problems {
