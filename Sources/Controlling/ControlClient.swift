@@ -26,14 +26,15 @@ package enum ControlError: Error, Sendable, CustomStringConvertible {
 
 package struct ControlClient: Sendable {
     package let socket: Path
+    /// After so long without an answer for its status a daemon hangs: it gives that at once, whatever it is doing.
+    package let patience: Duration
 
-    package init(socket: Path) {
+    package init(socket: Path, patience: Duration = .seconds(5)) {
         self.socket = socket
+        self.patience = patience
     }
 
-    /// A daemon answers this at once, whatever it is doing.
-    ///
-    /// - Throws: `ControlError.hanging` when it does not within five seconds.
+    /// - Throws: `ControlError.hanging` when it does not come in time.
     package func status() throws -> StatusReport { try call("GET", "/v1/status", nil, StatusReport.self, takesLong: false) }
 
     package func explain(_ path: Path) throws -> PathWatch {
@@ -89,7 +90,7 @@ package struct ControlClient: Sendable {
     private func call<Output: Decodable>(
         _ method: String, _ path: String, _ body: [UInt8]?, _ output: Output.Type, takesLong: Bool = true
     ) throws -> Output {
-        let connection = try connect(patience: .seconds(5))
+        let connection = try connect(patience: patience)
         var request = "\(method) \(path) HTTP/1.1\r\nhost: watchd\r\nconnection: close\r\n"
         if let body { request += "content-type: application/json\r\ncontent-length: \(body.count)\r\n" }
         request += "\r\n"

@@ -72,7 +72,7 @@ import Testing
         let result: Result<Void, any Error> = await withCheckedContinuation { continuation in
             do {
                 _ = try Thread(name: "client", priority: .normal) {
-                    continuation.resume(returning: Result { try body(ControlClient(socket: socket)) })
+                    continuation.resume(returning: Result { try body(ControlClient(socket: socket, patience: .seconds(600))) })
                 }
             } catch {
                 continuation.resume(returning: .failure(error))
