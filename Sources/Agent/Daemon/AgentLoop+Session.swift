@@ -16,7 +16,7 @@ extension AgentLoop {
     func withSession<Result>(_ body: (Session) throws -> Result) throws -> Result {
         let session: Session
         do {
-            session = try self.session ?? Session(configuration, at: installation.places, for: .writing)
+            session = try self.session ?? AgentLoop.open(installation, inbox)
         } catch let error as StorageError where error.code == .notThere {
             awaitRepository()
             throw error
@@ -38,6 +38,12 @@ extension AgentLoop {
             self.session = nil
             throw error
         }
+    }
+
+    /// The repository, for the loop: work on it is a sign of life.
+    static func open(_ installation: Installation, _ inbox: Inbox) throws -> Session {
+        try Session(
+            installation.configuration, at: installation.places, for: .writing, wrapping: { PulsingStorage(base: $0, pulse: inbox.pulse) })
     }
 
     /// Has the loop told when the repository is there again.

@@ -36,7 +36,7 @@ package enum DaemonRunner {
         let dirty = DirtyBox(settings: installation.configuration.dirtySettings, clock: clock)
         let board = StatusBoard(configuration: installation.configuration, places: places, dirty: dirty)
         // The loop alone is to own it: the writer's lock is free as soon as the loop lets go.
-        let session = Monitor(try openSession(installation, board, clock, logger))
+        let session = Monitor(try openSession(installation, inbox, board, clock, logger))
         let service = DaemonService(inbox: inbox, board: board, configurationFile: places.configurationFile)
         let server = ControlServer(socket: places.socket, service: service, logger: quiet(logger))
         let loop = LoopService(inbox: inbox, board: board) {
@@ -64,17 +64,17 @@ package enum DaemonRunner {
 
     /// A repository that is not there now may come: only what no waiting mends ends the start.
     private static func openSession(
-        _ installation: Installation, _ board: StatusBoard, _ clock: AlarmClock, _ logger: Logger
+        _ installation: Installation, _ inbox: Inbox, _ board: StatusBoard, _ clock: AlarmClock, _ logger: Logger
     ) throws -> Session? {
         do {
             let session = try soon(clock) {
                 do {
-                    return try Session(installation.configuration, at: installation.places, for: .writing)
+                    return try AgentLoop.open(installation, inbox)
                 } catch let error as StorageError where error.code == .locked {
                     return nil
                 }
             }
-            return try session ?? Session(installation.configuration, at: installation.places, for: .writing)
+            return try session ?? AgentLoop.open(installation, inbox)
         } catch let error as StorageError where error.code == .notThere {
             logger.error("the repository is not there; it is tried again", metadata: ["error": "\(error)"])
             let reason = FailureReason.of(error, activity: "session", configuration: installation.configuration)
