@@ -43,6 +43,13 @@ extension DirectoryComparison {
             }
             isMountPoint = true
         }
+        // Before anything is recorded: with this directory's own numbers, the next scan would find nothing odd.
+        if let known, let node = known.node, isMountNoMore(known.status, status, place), try hasChildren(node),
+            try isStranger(try? Descriptor.open(terminated, in: place.descriptor, [.read, .directory, .noFollow]), to: node)
+        {
+            plan.unavailable.append(UnavailableSource(path: currentPath, reason: .missing))
+            return
+        }
         try record(terminated, status, known, place)
         if status.kind == .directory, !isMountPoint { try descend(status, known, place) }
     }
@@ -72,17 +79,33 @@ extension DirectoryComparison {
         if node == nil, context.knownSources.contains(where: { $0.isBelow(path) }) {
             node = try context.state.node(of: path)
         }
-        // Before, it was on another file system than the directory around it; now it is on the same one.
-        let mayBeUnmounted = known.map {
-            $0.inode != status.inode && $0.device != status.device.combined && $0.device != place.task.known?.device
-                && status.device == place.task.status.device
-        }
         let isNew = known?.kind != .directory || known?.inode != status.inode
         if let wanted, !isNew, !wanted(path) { return }
         subdirectories.append(
             DirectoryTask(
                 path: path, source: place.task.source, status: status, known: known, node: node,
-                scope: place.scope.entering(path), mayBeUnmounted: mayBeUnmounted ?? false))
+                scope: place.scope.entering(path)))
+    }
+
+    // MARK: Unmounted
+
+    /// Another directory than before, which was on another file system than the one around it and now is on the same one.
+    private func isMountNoMore(_ known: KnownStatus, _ status: FileStatus, _ place: borrowing Place) -> Bool {
+        status.kind == .directory && known.kind == .directory && known.inode != status.inode
+            && known.device != status.device.combined && known.device != place.task.known?.device
+            && status.device == place.task.status.device
+    }
+
+    /// True when a directory has less than half of the names that are known of it. A mount point is seldom quite empty, and what
+    /// was copied from one disk to another has most of its names.
+    ///
+    /// - Parameter directory: Nil when it cannot be read: then nothing speaks for it.
+    func isStranger(_ directory: consuming Descriptor?, to node: NodeID) throws -> Bool {
+        guard let directory else { return true }
+        let present = DirectoryNames()
+        guard (try? present.read(directory)) != nil else { return true }
+        let known = try context.state.liveChildren(of: node)
+        return known.count { present.index(of: $0.name) != nil } * 2 < known.count
     }
 
     // MARK: Gone and left out

@@ -58,10 +58,6 @@ final class DirectoryComparison {
             note(error, .listing, task)
         }
         let known = try task.node.map { try context.state.liveChildren(of: $0) } ?? []
-        if names.count == 0, isComplete, task.mayBeUnmounted, !known.isEmpty {
-            plan.unavailable.append(UnavailableSource(path: task.path, reason: .missing))
-            return
-        }
         plan.counts.directories += 1
         readRules(&place, isPresent: { names.index(of: $0) != nil })
         try merge(place, known, isComplete: isComplete)

@@ -68,8 +68,6 @@ struct DirectoryTask: Sendable {
     let node: NodeID?
     /// The rules for the names in it, without its own ignore files.
     let scope: ExcludeScope
-    /// A mount point before and now no more: when it is empty, its file system is missing.
-    let mayBeUnmounted: Bool
 
     var isSource: Bool { path == source.path }
 

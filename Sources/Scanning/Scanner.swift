@@ -136,9 +136,9 @@ extension DirectoryComparison {
         let known = try context.state.liveStatus(path)
         let status = source.status
         let node = try context.state.node(of: path)
-        // Another directory on another file system, and empty: what was mounted here is not.
-        if let known, known.inode != status.inode, known.device != status.device.combined, let node,
-            isEmpty(source), try hasChildren(node)
+        // Another directory on another file system: what was mounted here may not be.
+        if let known, known.inode != status.inode, known.device != status.device.combined, let node, try hasChildren(node),
+            try isUnmounted(source, node)
         {
             plan.unavailable.append(UnavailableSource(path: path, reason: .missing))
             return nil
@@ -149,12 +149,20 @@ extension DirectoryComparison {
         }
         return DirectoryTask(
             path: path, source: source, status: status, known: known, node: node,
-            scope: context.rules.scope(of: path), mayBeUnmounted: false)
+            scope: context.rules.scope(of: path))
     }
 
-    private func isEmpty(_ source: OpenSource) -> Bool {
-        guard let descriptor = try? source.open(source.path) else { return false }
+    /// A mount point that is empty, or that is none any more and holds something else.
+    ///
+    /// The numbers of devices change when the computer is started anew, and a directory may be made again meanwhile: what has most
+    /// of the known names is taken for the source.
+    private func isUnmounted(_ source: OpenSource, _ node: NodeID) throws -> Bool {
+        let directory = try? source.open(source.path)
+        if let place = try? source.openPlace(source.path), (try? FileStatus(of: "..", in: place))?.device == source.status.device {
+            return try isStranger(directory, to: node)
+        }
+        guard let directory else { return false }
         let names = DirectoryNames()
-        return (try? names.read(descriptor)) != nil && names.count == 0
+        return (try? names.read(directory)) != nil && names.count == 0
     }
 }

@@ -100,7 +100,7 @@ extension ScanProblem: CustomStringConvertible {
 package struct UnavailableSource: Hashable, Sendable {
     /// The raw values are the reason codes of the status.
     package enum Reason: String, Hashable, Sendable {
-        /// Nothing is there, or no directory, or an empty one where a file system was mounted before.
+        /// Nothing is there, or no directory, or another one where a file system was mounted before.
         case missing = "source-missing"
         case unreadable = "source-unreadable"
         /// A mount hides a directory that had content.

@@ -130,8 +130,10 @@ struct ScannerExclusionTests {
         withExtendedLifetime(mount) {}
     }
 
-    @Test func anUnmountedSourceIsMissing() throws {
+    @Test(arguments: [[], ["beneath"]])
+    func anUnmountedSourceIsMissing(beneath: [String]) throws {
         let fixture = try Fixture()
+        for name in beneath { try fixture.tree.write("src/\(name)") }
         do {
             guard let mount = try TemporaryMount(fixture.sources[0]) else { return }
             try fixture.tree.write("src/a/b")
@@ -139,24 +141,33 @@ struct ScannerExclusionTests {
             #expect(fixture.state.entries.count == 3)
             withExtendedLifetime(mount) {}
         }
-        let plan = try fixture.plan()
-        #expect(plan.isEmpty)
-        #expect(plan.unavailable == [UnavailableSource(path: fixture.sources[0], reason: .missing)])
+        for _ in 0..<2 {
+            let plan = try fixture.plan()
+            #expect(plan.isEmpty)
+            #expect(plan.unavailable == [UnavailableSource(path: fixture.sources[0], reason: .missing)])
+            try fixture.take(plan)
+        }
     }
 
-    /// With mounts followed, one that goes away leaves an empty directory that was not emptied.
-    @Test func anUnmountedDirectoryKeepsItsContent() throws {
+    /// With mounts followed, one that goes away leaves a directory that was not emptied, however often it is looked at.
+    @Test(arguments: [[], ["beneath"]])
+    func anUnmountedDirectoryKeepsItsContent(beneath: [String]) throws {
         let fixture = try Fixture(ExcludeSettings(oneFileSystem: false))
         try fixture.tree.makeDirectory("src/mount")
+        for name in beneath { try fixture.tree.write("src/mount/\(name)") }
         do {
             guard let mount = try TemporaryMount(fixture.tree.path("src/mount")) else { return }
             try fixture.tree.write("src/mount/b")
             try fixture.takeFirst()
             withExtendedLifetime(mount) {}
         }
-        let plan = try fixture.plan()
-        #expect(plan.deletions.isEmpty)
-        #expect(plan.unavailable == [UnavailableSource(path: fixture.tree.path("src/mount"), reason: .missing)])
+        for _ in 0..<2 {
+            for plan in [try fixture.plan(("src/mount/b", .entry), ("src/mount", .children)), try fixture.plan()] {
+                #expect(plan.deletions.isEmpty)
+                #expect(plan.unavailable == [UnavailableSource(path: fixture.tree.path("src/mount"), reason: .missing)])
+                try fixture.take(plan)
+            }
+        }
     }
 }
 

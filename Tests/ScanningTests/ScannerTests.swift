@@ -165,6 +165,35 @@ struct ScannerTests {
         }
     }
 
+    /// What was copied to another disk has other numbers, and its names.
+    @Test func aSourceOnAnotherFileSystemThatHasTheKnownNamesIsTheSource() throws {
+        let fixture = try Fixture()
+        for name in ["a", "b", "c"] { try fixture.tree.write("src/\(name)") }
+        try fixture.takeFirst()
+        try fixture.tree.remove("src/a")
+        fixture.state.change(fixture.sources[0]) {
+            $0.inode += 1
+            $0.device += 1
+        }
+        let plan = try fixture.plan()
+        #expect(plan.unavailable.isEmpty)
+        #expect(fixture.deletions(plan) == ["src/a"])
+    }
+
+    /// Numbers of devices change when the computer is started anew, and directories are made again: one of both says nothing.
+    @Test(arguments: [true, false])
+    func aPlainSourceWithOneNewNumberIsTheSource(isMadeAgain: Bool) throws {
+        let fixture = try Fixture()
+        try fixture.tree.write("src/a")
+        try fixture.takeFirst()
+        try fixture.tree.remove("src/a")
+        try fixture.tree.write("src/b")
+        fixture.state.change(fixture.sources[0]) { if isMadeAgain { $0.inode += 1 } else { $0.device += 1 } }
+        let plan = try fixture.plan()
+        #expect(plan.unavailable.isEmpty)
+        #expect(fixture.deletions(plan) == ["src/a"])
+    }
+
     @Test func anEmptiedSourceIsEmpty() throws {
         let fixture = try Fixture()
         try fixture.tree.write("src/a/b")
