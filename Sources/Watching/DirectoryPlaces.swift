@@ -8,7 +8,7 @@ import Kernel
 import Tracking
 
 struct DirectoryPlaces {
-    /// A source, and where the kernel says that it is: without the symlinks of its path.
+    /// A source, and where the kernel says that it is, or was before it went away: without the symlinks of its path.
     struct Root: Hashable {
         var source: Path
         var place: Path
@@ -62,6 +62,7 @@ struct DirectoryPlaces {
         guard event.name.count <= 255 else { return }
         guard let handle = event.directory, let found = try? find(handle, locate) else {
             outcome.hasOverflowed = true
+            outcome.jobs.append(.checkSources)
             return
         }
         for number in found.numbers { apply(event, at: number, to: &outcome) }
@@ -127,7 +128,8 @@ struct DirectoryPlaces {
             // A missing source is not an empty one: that it is gone is a signal, not a change.
             if !event.kinds.contains(.isDirectory) || event.kinds.isDisjoint(with: .listChanges) { return }
             let child = ChangeBatch.join(place.path, event.name)
-            if roots.contains(where: { $0.place.isAtOrBelow(child) }) { outcome.jobs.append(.checkSources) }
+            let moved = roots.filter { $0.place.isAtOrBelow(child) }.map(\.source)
+            if !moved.isEmpty { outcome.jobs.append(.sourcesMoved(moved)) }
         }
     }
 }

@@ -72,8 +72,8 @@ extension MarkSession {
         // Asked after the events were read: a source that comes now is compared as a whole from now on.
         let (survey, generation, cookieDirectory) = state.withLock { ($0.survey, $0.generation, $0.cookieDirectory) }
         if generation != reading.generation {
-            let roots = zip(sources, survey.roots).compactMap { source, root in
-                root.map { DirectoryPlaces.Root(source: source, place: $0.place) }
+            let roots = zip(sources, survey.places).compactMap { source, place in
+                place.map { DirectoryPlaces.Root(source: source, place: $0) }
             }
             reading.places = DirectoryPlaces(roots: roots, isExcluded: isExcluded)
             reading.generation = generation

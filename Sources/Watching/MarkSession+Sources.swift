@@ -11,6 +11,7 @@ extension MarkSession {
             do throws(WatchError) {
                 switch job {
                 case .checkSources: try checkSources()
+                case .sourcesMoved(let moved): try checkSources(moved: moved)
                 case .verify:
                     try checkSources()
                     signal(.ready)
@@ -27,17 +28,22 @@ extension MarkSession {
     }
 
     /// Compares all roots, marks what is new, and says what came and went.
-    private func checkSources() throws(WatchError) {
-        let fresh = try takeSurvey()
+    ///
+    /// - Parameter moved: Sources that an event tells of. They may have been away and come back as they were: what was written
+    ///   into them meanwhile was none of the source's.
+    private func checkSources(moved: [Path] = []) throws(WatchError) {
+        var fresh = try takeSurvey()
+        fresh.survey.remember(state.withLock { $0.survey })
         let signals = state.withLock { state -> [WatchSignal] in
             let old = state.survey
-            if old.roots != fresh.survey.roots || old.mounts != fresh.survey.mounts || !fresh.isMarkedBefore.allSatisfy({ $0 }) {
+            if old.roots != fresh.survey.roots || old.mounts != fresh.survey.mounts || old.places != fresh.survey.places || !fresh.isMarkedBefore.allSatisfy({ $0 }) {
                 state.generation &+= 1
             }
             state.survey = fresh.survey
             return sources.indices.flatMap { source -> [WatchSignal] in
                 let root = fresh.survey.roots[source]
-                if root != nil, root == old.roots[source], fresh.isMarkedBefore[source] { return [] }
+                let isSame = root == old.roots[source] && !moved.contains(sources[source])
+                if root != nil, isSame, fresh.isMarkedBefore[source] { return [] }
                 var signals: [WatchSignal] = []
                 // Another directory stands there: what was watched is out of reach, whatever took it away.
                 if state.isAvailable[source], root == nil || old.roots[source] != nil {

@@ -10,6 +10,8 @@ extension MarkSession {
         /// For each source: its file system was marked already, so that nothing in it was missed.
         var isMarkedBefore: [Bool]
         fileprivate let before: Set<DeviceNumber>
+        /// Where each mount is mounted.
+        fileprivate var points: [UInt64: Path] = [:]
         /// Whose handles have been opened once.
         fileprivate var tried: Set<DeviceNumber>
     }
@@ -23,11 +25,14 @@ extension MarkSession {
         var result = Surveyed(
             survey: MarkSurvey(roots: sources.map { _ in nil }, unwatched: UnwatchedList(capacity: settings.unwatchedListed)),
             isMarkedBefore: sources.map { _ in true }, before: before, tried: before)
+        let table = try? MountTable.read()
+        for mount in table ?? [] { result.points[mount.id] = mount.point }
         for source in sources.indices {
             let device = try survey(sources[source], at: sources[source], &result) { $0.survey.roots[source] = $1 }
             result.isMarkedBefore[source] = device.map(before.contains) ?? true
         }
-        guard settings.fileSystems == .cross, let table = try? MountTable.read() else { return result }
+        result.survey.places = result.survey.roots.map { $0?.place }
+        guard settings.fileSystems == .cross, let table else { return result }
         for point in Set(table.map(\.point)).sorted() {
             for case (let source, let root?) in zip(sources, result.survey.roots) where point.isBelow(root.place) {
                 let path = source.appending(point.suffix(below: root.place))
@@ -78,7 +83,23 @@ extension MarkSession {
             result.tried.insert(status.device)
         }
         guard let place = try directory.place() else { throw .staleNFSFileHandle }
-        let mount = MountViews.Mount(point: place, id: status.mount, fileSystem: handle.fileSystem)
-        if !result.survey.mounts.contains(where: { $0.id == mount.id }) { result.survey.mounts.append(mount) }
+        if result.survey.mounts.contains(where: { $0.id == status.mount }) { return }
+        var mount = MountViews.Mount(point: place, id: status.mount, fileSystem: handle.fileSystem)
+        if let point = result.points[mount.id] {
+            mount.point = point
+            if !mount.isThere { mount.point = place }
+        }
+        result.survey.mounts.append(mount)
+    }
+}
+
+extension MarkSurvey {
+    /// Takes over the places of sources that are missing now, and the mounts that they were in.
+    mutating func remember(_ before: MarkSurvey) {
+        guard roots.contains(nil) else { return }
+        for (source, root) in roots.enumerated() where root == nil && source < before.places.count {
+            places[source] = before.places[source]
+        }
+        mounts += before.mounts.filter { old in !mounts.contains { $0.id == old.id } && old.isThere }
     }
 }

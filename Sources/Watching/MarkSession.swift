@@ -18,6 +18,8 @@ struct MarkSurvey {
 
     /// One for each source; nil while it is missing or cannot be read.
     var roots: [Root?]
+    /// The same, with the latest place of those that are missing: what comes back there is heard of.
+    var places: [Path?] = []
     var mounts: [MountViews.Mount] = []
     var unwatched: UnwatchedList
 }

@@ -18,10 +18,23 @@ enum Location {
 final class MountViews {
     /// A mount that shows a part of a source.
     struct Mount: Hashable {
-        /// A directory in it.
+        /// A directory in it, and none of a source's own, which may be renamed: where it is mounted, if that can be told.
         var point: Path
         var id: UInt64
         var fileSystem: UInt64
+
+        /// Nil when another file system is there.
+        func open() throws(Errno) -> Descriptor? {
+            let directory = try Descriptor.open(point, [.read, .directory, .nonBlocking])
+            if try directory.fileSystemID() != fileSystem { return nil }
+            return directory
+        }
+
+        var isThere: Bool {
+            do throws(Errno) {
+                return try open() != nil
+            } catch { return false }
+        }
     }
 
     private final class View {
@@ -37,13 +50,14 @@ final class MountViews {
         self.mounts = mounts
     }
 
-    /// - Throws: What has nothing to do with the directory itself, EMFILE for example.
+    /// - Throws: What has nothing to do with the directory itself: EMFILE, or ENOENT when a mount cannot be reached any more.
     func locate(_ handle: FileHandle) throws(Errno) -> Location {
         var paths: [Path] = []
         var isGone = false
         var isCut = false
         for mount in mounts where mount.fileSystem == handle.fileSystem {
-            guard let view = try view(of: mount) else { continue }
+            // Nobody knows what the event was about: it counts as lost, and the sources are looked at again.
+            guard let view = try view(of: mount) else { throw .noSuchFileOrDirectory }
             do throws(Errno) {
                 let (path, isWhole) = try MountViews.place(of: try view.directory.openDirectory(handle))
                 if let path { paths.append(path) } else { isGone = true }
@@ -56,13 +70,12 @@ final class MountViews {
         return paths.isEmpty && isGone ? .gone : .at(paths)
     }
 
-    /// Opens the mount. Nil when another one, or nothing, is there now: the comparison of the sources finds that out.
+    /// Opens the mount. Nil when another one, or nothing, is there now.
     private func view(of mount: Mount) throws(Errno) -> View? {
         if let known = views[mount.id] { return known }
         var view: View?
         do throws(Errno) {
-            let directory = try Descriptor.open(mount.point, [.read, .directory, .nonBlocking])
-            if try directory.fileSystemID() == mount.fileSystem { view = View(directory) }
+            if let directory = try mount.open() { view = View(directory) }
         } catch .noSuchFileOrDirectory {
         } catch .notDirectory {}
         views[mount.id] = .some(view)

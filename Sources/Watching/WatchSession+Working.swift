@@ -15,7 +15,7 @@ extension WatchSession {
             switch job {
             case .attach(let parent, let name, let cause): attach(parent, name, cause)
             case .forget(let watches): unwatch(watches)
-            case .checkSources: checkSources()
+            case .checkSources, .sourcesMoved: checkSources()
             case .verify: verify()
             case .compareMounts: compareMounts()
             case .exchange(let changed): exchange(changed)

@@ -11,6 +11,8 @@ enum WatchJob {
     case forget([Int32])
     /// Compare the roots of the sources with what is watched.
     case checkSources
+    /// The same; these have left their places or come to them, be it for a moment.
+    case sourcesMoved([Path])
     /// Compare everything with what is watched.
     case verify
     case compareMounts

@@ -11,7 +11,7 @@ import threading
 import time
 import unittest
 
-from installation import (AT_ONCE, LONG, PATIENCE, ROOT, InstallationTestCase, fingerprint, mayMount, read, reasonCodes, removeTree,
+from installation import (AT_ONCE, LONG, PARTIAL, PATIENCE, ROOT, InstallationTestCase, fingerprint, mayMount, read, reasonCodes, removeTree,
                           write)
 
 MAY_MOUNT = mayMount()
@@ -210,6 +210,35 @@ class WatchingTests(InstallationTestCase):
         self.assertSavedByItself(installation, becomesAFile)
         self.assertSavedByItself(installation, becomesADirectory)
         self.assertSavedByItself(installation, lambda: write(f"{installation.source}/folder/second", "watched"))
+
+    def testSourceThatIsMovedAwayAndComesBack(self):
+        installation = self.watched()
+        source, away = installation.source, installation.source + ".away"
+        os.rename(source, away)
+        installation.snapshot(expect=PARTIAL)
+        self.assertIn("source-missing", reasonCodes(installation.status()))
+        self.assertEqual(installation.run("cat", f"{source}/document"), "first")
+        write(f"{away}/folder/new", "written while it was away")
+        write(f"{away}/document", "changed while it was away")
+        os.rename(away, source)
+        installation.snapshot()
+        self.assertRestores(installation)
+        # So fast that nobody looks in between.
+        os.rename(source, away)
+        write(f"{away}/folder/new", "written in a moment")
+        os.rename(away, source)
+        installation.snapshot()
+        self.assertRestores(installation)
+        # And it is watched as before.
+        self.assertSavedByItself(installation, lambda: write(f"{source}/folder/later", "later"))
+
+    def testSourceThatIsMadeAgain(self):
+        installation = self.watched()
+        shutil.rmtree(installation.source)
+        os.mkdir(installation.source)
+        installation.snapshot()
+        self.assertRestores(installation)
+        self.assertSavedByItself(installation, lambda: write(f"{installation.source}/later", "later"))
 
     def testLinksAndOtherKinds(self):
         installation = self.watched()

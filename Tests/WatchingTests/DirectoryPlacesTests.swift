@@ -117,7 +117,8 @@ struct DirectoryPlacesTests {
         let outcome = apply(
             [(4, [.movedFrom, .isDirectory], "s"), (4, [.created], "file"), (4, [.deleted, .isDirectory], "other")], to: &places)
         #expect(texts(outcome).isEmpty)
-        #expect(outcome.jobs.count == 1)
+        guard outcome.jobs.count == 1, case .sourcesMoved(let moved) = outcome.jobs[0] else { Issue.record("the source is not looked at"); return }
+        #expect(moved.map(\.description) == ["/s"])
     }
 
     @Test func directoryThatCannotBeNamedIsCoveredFromAbove() {
