@@ -51,8 +51,9 @@ public struct Inotify: ~Copyable, Sendable {
         descriptor = Descriptor(owning: try system { inotify_init1(CInt(IN_NONBLOCK) | CInt(IN_CLOEXEC)) })
     }
 
-    /// Watches exactly the directory that `directory` has opened, wherever its name is now. Files that are unlinked
-    /// while open do not report any more.
+    /// Watches exactly the directory that `directory` has opened, wherever its name is now. Files that are unlinked while open
+    /// go on reporting, by the name that they had: one that got its name by linkat(2) is called `#` and its inode for as long
+    /// as it stays open, and IN_EXCL_UNLINK would silence it.
     ///
     /// - Returns: The watch number. It is not given again before 2^31 others.
     /// - Throws: ENOSPC at the user's limit of watches, EACCES without permission to read, EEXIST (see `existing`).
@@ -61,7 +62,7 @@ public struct Inotify: ~Copyable, Sendable {
         _ directory: borrowing Descriptor, for events: Events, existing: Existing
     ) throws(Errno) -> Int32 {
         let mode = existing == .refuse ? UInt32(IN_MASK_CREATE) : UInt32(IN_MASK_ADD)
-        let mask = events.rawValue | mode | UInt32(IN_ONLYDIR) | UInt32(IN_EXCL_UNLINK)
+        let mask = events.rawValue | mode | UInt32(IN_ONLYDIR)
         let queue = descriptor.rawValue
         // 14 + 10 digits + NUL bytes at most.
         var place: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)

@@ -23,7 +23,7 @@ extension DirectoryComparison {
         do throws(Errno) {
             status = try FileStatus(of: terminated, in: place.descriptor)
         } catch .noSuchFileOrDirectory {
-            if let known { try delete(known) }
+            if let known { try delete(known) } else if let inode = inodeOfTemporary(name) { links.insert(inode) }
             return
         } catch {
             plan.problems.append(ScanProblem(path: currentPath, errno: error, step: .status))
@@ -166,6 +166,12 @@ extension DirectoryComparison {
         if let known = known?.status, known.links > 1, known.kind != .directory { links.insert(known.inode) }
         if status.links > 1 { links.insert(status.inode) }
     }
+}
+
+/// What the kernel calls a file of O_TMPFILE, also when it has got a name since: `#` and its inode.
+private func inodeOfTemporary(_ name: UnsafeBufferPointer<UInt8>) -> UInt64? {
+    guard name.first == UInt8(ascii: "#") else { return nil }
+    return UInt64(String(decoding: name.dropFirst(), as: UTF8.self))
 }
 
 /// True when the two stand on different mounts. Subvolumes of one mount are no boundary.

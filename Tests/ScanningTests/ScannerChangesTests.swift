@@ -87,6 +87,18 @@ struct ScannerChangesTests {
         #expect(fixture.upserts(try fixture.plan(("", .subtree))) == ["src/d/e/f/a", "src/x"])
     }
 
+    /// The kernel names a file that got its name by linkat(2) by its inode until it is closed.
+    @Test func aTemporaryFileThatWasLinkedIsFoundByItsInode() throws {
+        let fixture = try Fixture()
+        try fixture.tree.write("src/linked", "before")
+        try fixture.takeFirst()
+        try fixture.tree.write("src/linked", "and after it")
+        let inode = try FileStatus(of: fixture.tree.path("src/linked")).inode
+        let plan = try fixture.plan(("src/#\(inode)", .entry))
+        #expect(fixture.upserts(plan) == ["src/linked"])
+        #expect(try fixture.plan(("src/#x", .entry), ("src/#", .entry)).isEmpty)
+    }
+
     @Test func allNamesOfAFileAreRefreshed() throws {
         let fixture = try Fixture(sources: ["src", "other"])
         try fixture.tree.write("src/a/one", "before")
