@@ -1,8 +1,9 @@
 """A change is in a snapshot by itself, whatever it is and however it was made.
 
 In:  a running daemon without a quiet period.  Out: snapshots that nobody asked for, and whose restores equal the tree.
-No test here takes a snapshot to see a change: it waits for the daemon's events.
+Tests wait for the daemon's events; a snapshot is asked for only where that has to find more than they tell.
 """
+import ctypes
 import mmap
 import os
 import shutil
@@ -139,6 +140,30 @@ class WatchingTests(InstallationTestCase):
             thread.join()
         expected = self.present(installation)
         installation.waitForStatus(lambda status: self.listing(installation) == expected, "the file's last state")
+
+    def testTemporaryFileThatIsLinkedAndWrittenOn(self):
+        installation = self.watched()
+        library = ctypes.CDLL(None, use_errno=True)
+        file = os.open(installation.source, os.O_TMPFILE | os.O_WRONLY, 0o600)
+        self.addCleanup(os.close, file)
+        # linkat(AT_FDCWD, …, AT_FDCWD, …, AT_SYMLINK_FOLLOW)
+        self.assertEqual(library.linkat(-100, b"/proc/self/fd/%d" % file, -100, f"{installation.source}/linked".encode(), 0x400), 0)
+        installation.snapshot()
+        self.assertSavedByItself(installation, lambda: os.write(file, b"written while it is open"))
+
+    def testWriteThroughANameThatIsGone(self):
+        """Of a file that has another name: which, no event tells. Whoever asks for a snapshot gets it, whether or not one was taken meanwhile."""
+        for settings in ('[schedule]\nquiet = "60s"\ndeadline = "120s"\nminimum_gap = "60s"\n', AT_ONCE):
+            installation = self.watched(settings=settings)
+            document = f"{installation.source}/document"
+            for wait in (0, 0.5):
+                os.link(document, document + "2")
+                with open(document + "2", "a") as file:
+                    file.write(", more")
+                os.unlink(document + "2")
+                time.sleep(wait)
+                installation.snapshot()
+                self.assertEqual(installation.run("cat", document), read(document).decode())
 
     # Names
 

@@ -70,6 +70,7 @@ extension AgentLoop {
                 return try pipeline.run(order)
             }
             if order.looksEverywhere {
+                hasLostNames = false
                 board.noteReconcile(outcome, reasons)
                 watcher?.compared(changed: outcome.changedDirectories)
             }

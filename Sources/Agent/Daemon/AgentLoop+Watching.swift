@@ -1,5 +1,6 @@
 // The loop's side of the watcher: starting it, hearing its signals, asking it to catch up.
 
+internal import Cataloging
 internal import Controlling
 internal import Kernel
 internal import Logging
@@ -162,6 +163,7 @@ extension AgentLoop {
     func scope(isRequested: Bool, hooked: BootInstant?) -> (ScanScope, DirtyBatch) {
         guard isRequested else {
             let batch = dirty.takeSettled(andChangedSince: hooked)
+            noteLostNames(batch)
             return (.batch(batch), batch)
         }
         var isCaughtUp = false
@@ -175,7 +177,25 @@ extension AgentLoop {
         // An overflow in the meantime arrives as a message: it counts as well.
         let hasLost = !inbox.isEmpty || hasOverflowed
         // What could not be looked at last time is looked at again, so that the answer names it.
-        let isWhole = !isCaughtUp || hasLost || !board.isComplete
+        var isWhole = !isCaughtUp || hasLost || !board.isComplete
+        if !isWhole {
+            noteLostNames(batch)
+            isWhole = hasLostNames
+        }
         return (isWhole ? .whole : .batch(batch), batch)
+    }
+
+    /// Events tell the name that was used. When it is gone and was never backed up, it may have been another name of a file that
+    /// is: which one, only a comparison of everything finds. Most are temporary files, so only a person who asks is worth that.
+    private func noteLostNames(_ batch: DirtyBatch) {
+        if hasLostNames { return }
+        // What fails here fails again when the snapshot is taken, and is said then.
+        let isLost = try? withSession { session in
+            try batch.changes.contains { change in
+                if (try? FileStatus(of: change.path)) != nil { return false }
+                return try session.catalog.liveStatus(change.path) == nil
+            }
+        }
+        hasLostNames = isLost ?? false
     }
 }

@@ -52,6 +52,8 @@ final class AgentLoop {
     var watcherNumber: UInt64 = 0
     /// Why fanotify, which was in use, ended: inotify is used until the configuration is read again.
     var fanotifyFailure: WatchError?
+    /// Since the latest comparison of everything, something happened to a name that is gone without having been backed up.
+    var hasLostNames = false
     /// The status says that archives are damaged or missing; a verification was asked for when that became known.
     var isDamageKnown = false
     /// What is left of a sliced verification, 0...1.
