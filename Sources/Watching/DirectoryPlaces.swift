@@ -61,8 +61,8 @@ struct DirectoryPlaces {
         }
         guard event.name.count <= 255 else { return }
         guard let handle = event.directory, let found = try? find(handle, locate) else {
+            if !outcome.hasOverflowed { outcome.jobs.append(.checkSources) }
             outcome.hasOverflowed = true
-            outcome.jobs.append(.checkSources)
             return
         }
         for number in found.numbers { apply(event, at: number, to: &outcome) }
