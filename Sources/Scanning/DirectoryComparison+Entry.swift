@@ -51,7 +51,7 @@ extension DirectoryComparison {
             return
         }
         try record(terminated, status, known, place)
-        if status.kind == .directory, !isMountPoint { try descend(status, known, place) }
+        if status.kind == .directory, !isMountPoint { try descend(terminated, status, known, place) }
     }
 
     /// Puts the entry into the plan when it differs, and counts it.
@@ -72,7 +72,9 @@ extension DirectoryComparison {
         plan.upserts.append(PlannedEntry(path: currentPath, status: status, reading: reading))
     }
 
-    private func descend(_ status: FileStatus, _ known: Known?, _ place: borrowing Place) throws {
+    private func descend(
+        _ terminated: UnsafePointer<CChar>, _ status: FileStatus, _ known: Known?, _ place: borrowing Place
+    ) throws {
         let path = currentPath
         var node = known?.node
         let known = known?.status
@@ -80,11 +82,24 @@ extension DirectoryComparison {
             node = try context.state.node(of: path)
         }
         let isNew = known?.kind != .directory || known?.inode != status.inode
-        if let wanted, !isNew, !wanted(path) { return }
+        if let wanted, !isNew, !wanted(path) {
+            if known?.mode != status.mode { noteUnreadable(terminated, place) }
+            return
+        }
         subdirectories.append(
             DirectoryTask(
                 path: path, source: place.task.source, status: status, known: known, node: node,
                 scope: place.scope.entering(path)))
+    }
+
+    /// With another mode, it may be readable no more: that is said with the change, and not when something in it is missed.
+    private func noteUnreadable(_ terminated: UnsafePointer<CChar>, _ place: borrowing Place) {
+        do throws(Errno) {
+            _ = try Descriptor.open(terminated, in: place.descriptor, [.read, .directory, .noFollow])
+        } catch {
+            let problem = ScanProblem(path: currentPath, errno: error, step: .listing)
+            if !problem.isVanished { plan.problems.append(problem) }
+        }
     }
 
     // MARK: Unmounted

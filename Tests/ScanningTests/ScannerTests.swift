@@ -213,7 +213,10 @@ struct ScannerTests {
         try fixture.tree.write("src/open/b", "changed")
         try fixture.tree.setMode("src/closed", 0)
         let plan = try asNobody { try fixture.plan() }
+        // An event tells of the mode alone.
+        let change = try asNobody { try fixture.plan(("src/closed", .entry)) }
         try fixture.tree.setMode("src/closed", 0o755)
+        #expect(change.problems == plan.problems)
         #expect(plan.deletions.isEmpty)
         #expect(plan.problems.map(\.path) == [fixture.tree.path("src/closed")])
         #expect(plan.problems.first?.step == .listing)
