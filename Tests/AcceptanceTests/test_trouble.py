@@ -456,6 +456,61 @@ class DiskTests(TroubleTestCase):
         installation.waitForStatus(lambda status: status["verdict"] == "protected", "protection")
         self.assertRestores(installation, "latest", fingerprint(installation.source))
 
+    def onSmallDisk(self, size, keep):
+        installation = self.install(initialize=False)
+        disk = f"{installation.directory}/disk"
+        installation.mount(disk, size=size)
+        installation.repository = f"{disk}/repository"
+        installation.run("init", installation.source, "--repository", installation.repository)
+        installation.configure(f"[keep]\n{keep}\n")
+        return installation, disk
+
+    @unittest.skipUnless(MAY_MOUNT, "needs the permission to mount")
+    def testRotationFreesADiskThatHoldsFarMoreThanIsLive(self):
+        """It asked for room for all that the archives held, dead or not, and removed nothing for ever."""
+        installation, _ = self.onSmallDisk("40m", "last = 100")
+        for _ in range(32):
+            write(f"{installation.source}/file", os.urandom(1 << 20))
+            installation.snapshot()
+        installation.run("rotate", "--size", "10MB")
+        sizes = [os.path.getsize(archivePath(installation, name)) for name in installation.archives()]
+        self.assertLess(sum(sizes), 11 << 20)
+        self.assertRestores(installation, "latest", fingerprint(installation.source))
+        installation.run("verify", "--data")
+
+    @unittest.skipUnless(MAY_MOUNT, "needs the permission to mount")
+    def testRotationFreesADiskWithoutRoomForTheMerge(self):
+        """What is dead goes first: the merge of all has room then."""
+        installation, disk = self.onSmallDisk("20m", "last = 3")
+        for size in [3350 << 10] * 4 + [5900 << 10]:
+            write(f"{installation.source}/file", os.urandom(size))
+            installation.snapshot()
+        room = os.statvfs(disk)
+        write(f"{disk}/ballast", bytes(max(0, room.f_bavail * room.f_bsize - (372 << 10))))
+        installation.run("rotate", "--size", "7MB")
+        self.assertEqual(installation.numbers(), [5])
+        self.assertEqual(len(installation.archives()), 1)
+        self.assertRestores(installation, "latest", fingerprint(installation.source))
+        installation.run("verify", "--data")
+
+    @unittest.skipUnless(MAY_MOUNT, "needs the permission to mount")
+    def testWhatCouldNotBeRemovedIsNotSaidToBe(self):
+        installation, disk = self.onSmallDisk("20m", "last = 3")
+        for name in ("one", "two"):
+            write(f"{installation.source}/{name}", os.urandom(3 << 20))
+            installation.snapshot()
+        room = os.statvfs(disk)
+        write(f"{disk}/ballast", bytes(room.f_bavail * room.f_bsize - (372 << 10)))
+        result = installation.attempt("forget", "1", "--yes")
+        self.assertEqual(result.status, FAILED)
+        self.assertIn("not enough free space", result.errors)
+        self.assertIn(b"0 snapshots removed", result.output)
+        installation.run("rotate", "--size", "1MB", expect=PARTIAL)
+        self.assertEqual(installation.numbers(), [1, 2])
+        os.unlink(f"{disk}/ballast")
+        self.assertIn("1 snapshot removed", installation.run("forget", "1", "--yes"))
+        self.assertEqual(installation.numbers(), [2])
+
     @unittest.skipUnless(MAY_MOUNT, "needs the permission to mount")
     def testReadOnlyDiskStillRestores(self):
         installation = self.install(initialize=False)

@@ -61,6 +61,14 @@ package struct RotationRun {
     package func run(_ plan: RotationPlan) throws -> (response: RotateResponse, isFinished: Bool) {
         try session.checkRollback()
         try session.catchUp()
+        var (response, isFinished) = try carryOut(plan)
+        // What is to go and still stands was not removed, and is not said to be.
+        let standing = Set(try session.catalog.snapshots().map(\.number))
+        for index in response.snapshots.indices where standing.contains(response.snapshots[index].number) { response.snapshots[index].keep = true }
+        return (response, isFinished)
+    }
+
+    private func carryOut(_ plan: RotationPlan) throws -> (response: RotateResponse, isFinished: Bool) {
         var response = plan.response
         if try session.isBroken {
             response.message = "rotation stands still: archives are missing or cannot be used; see: watchctl repair. Bring them back, or give them up: watchctl doctor --accept-rollback"
@@ -97,6 +105,9 @@ package struct RotationRun {
         private var references: ChunkReferences
         /// The first that was met.
         var damage: ArchiveError?
+        /// There was no room for them.
+        private(set) var postponed: [MergeGroup] = []
+        private var hasMerged = false
 
         init(kept: [UInt64], groups: [MergeGroup], _ session: Session) throws {
             self.kept = kept
@@ -113,6 +124,29 @@ package struct RotationRun {
         /// A group that cannot be merged stays as it was, and what it needs with it. Those before it are done.
         mutating func giveUp(_ place: Int, _ error: ArchiveError, _ session: Session) throws {
             damage = damage ?? error
+            try leaveOut(place, session)
+        }
+
+        /// A group for which there is no room waits until the others are done. Those before it are done.
+        mutating func postpone(_ place: Int, _ session: Session) throws {
+            postponed.append(groups[place])
+            hasMerged = hasMerged || place > 0
+            try leaveOut(place, session)
+        }
+
+        /// Takes up again what there was no room for, if anything was merged since.
+        mutating func resume(_ session: Session) throws -> Bool {
+            if postponed.isEmpty || !hasMerged && groups.isEmpty { return false }
+            let waiting = Set(postponed.flatMap(\.dropped))
+            kept.removeAll(where: waiting.contains)
+            groups = postponed
+            postponed = []
+            hasMerged = false
+            references = try session.catalog.references(kept: kept, dropping: groups.map(\.dropped))
+            return true
+        }
+
+        private mutating func leaveOut(_ place: Int, _ session: Session) throws {
             kept = (kept + groups[place].dropped).sorted()
             groups = Array(groups[(place + 1)...])
             references = try session.catalog.references(kept: kept, dropping: groups.map(\.dropped))
@@ -123,33 +157,84 @@ package struct RotationRun {
     private func merge(_ drop: inout Drop, _ response: inout RotateResponse) throws -> Bool {
         if drop.groups.isEmpty { return true }
         let consolidator = try session.consolidator()
-        var place = 0
-        while place < drop.groups.count {
-            if isCancelled() { return false }
-            guard try hasRoom(for: drop.groups[place]) else {
-                response.message = "there is not enough free space to merge all; free some on the repository's disk"
-                return true
-            }
-            do {
-                let replacement = try consolidator.merge(drop.groups[place], drop.needed(merging: place))
-                guard let freed = try session.replace(consolidator, with: replacement) else { throw ReaderThere() }
-                response.add(freed)
-                place += 1
-            } catch let error as ArchiveError {
-                // One damaged group does not hold up the others.
-                try drop.giveUp(place, error, session)
-                place = 0
-            }
+        func replace(_ group: MergeGroup, _ needed: NeededChunks) throws {
+            guard let freed = try session.replace(consolidator, with: consolidator.merge(group, needed)) else { throw ReaderThere() }
+            response.add(freed)
         }
+        repeat {
+            var place = 0
+            while place < drop.groups.count {
+                if isCancelled() { return false }
+                let needed = drop.needed(merging: place)
+                do {
+                    while try !hasRoom(for: drop.groups[place], needed) {
+                        guard let part = try clearable(drop.groups[place], needed) else {
+                            throw StorageError(.full, "there is no room to merge", at: session.repository.path)
+                        }
+                        try replace(part, needed)
+                        drop.groups[place] = drop.groups[place].without(part.dropped)
+                    }
+                    try replace(drop.groups[place], needed)
+                    place += 1
+                } catch let error as ArchiveError {
+                    // One damaged group does not hold up the others.
+                    try drop.giveUp(place, error, session)
+                    place = 0
+                } catch let error as StorageError where error.code == .full {
+                    try drop.postpone(place, session)
+                    place = 0
+                }
+            }
+        } while try drop.resume(session)
+        response.lacksRoom = drop.postponed.isEmpty ? nil : true
+        if !drop.postponed.isEmpty { response.message = "there is not enough free space to merge all; free some on the repository's disk" }
         return true
     }
 
-    /// A merge writes at most what its commits hold, before they go.
-    private func hasRoom(for group: MergeGroup) throws -> Bool {
+    /// The first commits of a group that has no room: merged into the last of them, and without what only the group needs, they
+    /// take up next to nothing. That snapshot is to go as well, and until it does cannot be restored: so this is done only when the
+    /// whole group will fit then.
+    ///
+    /// - Returns: Nil when that would not help, or there is no room for it either.
+    private func clearable(_ group: MergeGroup, _ needed: NeededChunks) throws -> MergeGroup? {
+        guard let free = session.storage.freeBytes else { return nil }
+        let all = try demand(of: group.dropped, needed)
+        let whole = try demand(of: group.dropped + [group.into], needed)
+        guard all.held > all.written, free + (all.held - all.written) > whole.written else { return nil }
+        var count = group.dropped.count
+        while count > 0 {
+            let part = Array(group.dropped.prefix(count))
+            let demand = try demand(of: part, needed)
+            // One alone must not be rewritten again and again for nothing.
+            let isWorthIt = count > 1 || demand.held > 2 * demand.written
+            if isWorthIt, free > demand.written { return MergeGroup(dropped: part.dropLast(), into: part[count - 1]) }
+            count /= 2
+        }
+        return nil
+    }
+
+    /// A merge writes what its commits hold, or less, before they go. When the disk fills all the same, the merge leaves nothing.
+    private func hasRoom(for group: MergeGroup, _ needed: NeededChunks) throws -> Bool {
         guard let free = session.storage.freeBytes else { return true }
-        let commits = try (group.dropped + [group.into]).compactMap { try session.catalog.snapshot($0)?.archive }
-        let bytes = try session.catalog.archives(commits).reduce(0) { $0 + $1.archive.size }
-        return free > bytes + (1 << 20)
+        let numbers = group.dropped + [group.into]
+        let commits = try numbers.compactMap { try session.catalog.snapshot($0)?.archive }
+        if try free > session.catalog.archives(commits).reduce(1 << 20, { $0 + $1.archive.size }) { return true }
+        return try free > demand(of: numbers, needed).written
+    }
+
+    /// What the commits of these snapshots hold, and about what is written when they are merged, in bytes.
+    private func demand(of numbers: [UInt64], _ needed: NeededChunks) throws -> (held: UInt64, written: UInt64) {
+        let rows = try numbers.compactMap { try session.catalog.snapshot($0) }
+        let archives = try session.catalog.archives(rows.map(\.archive)).map(\.archive)
+        let held = archives.reduce(0) { $0 + $1.size }
+        var written: UInt64 = 128 << 10
+        for archive in archives {
+            written += min(archive.size, try session.catalog.usage(of: archive.name.number, needed: needed).neededBytes)
+        }
+        // A record of a manifest is about a hundred bytes. Where one of them is full, or nothing stands before, so is the result.
+        let isFull = rows.contains { $0.kind == .full }
+        let records = isFull ? rows.last?.record.statistics.entries ?? 0 : rows.reduce(0) { $0 + $1.record.statistics.entriesChanged }
+        return (held, written + 100 * records)
     }
 
     /// Removes `data` archives of which nothing is needed. Those that no snapshot names belong to an unfinished one, and stay until a full
@@ -195,6 +280,10 @@ extension Session {
     var isDamaged: Bool {
         get throws { try !record.damaged.isEmpty || !catalog.snapshotsWithoutArchive().isEmpty || isBroken }
     }
+}
+
+extension MergeGroup {
+    fileprivate func without(_ gone: [UInt64]) -> MergeGroup { MergeGroup(dropped: Array(dropped.dropFirst(gone.count)), into: into) }
 }
 
 extension RotateResponse {

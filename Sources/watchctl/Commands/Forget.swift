@@ -20,7 +20,8 @@ extension Watchctl {
             let list = numbers.map(String.init).joined(separator: ", ")
             try consent.ask("Remove \(SafeText.count(numbers.count, "snapshot")) (\(list)) for ever?")
             let response = try commands.forget(ForgetRequest(snapshots: numbers))
-            let removed = response.snapshots.count { !$0.keep }
+            let standing = Set(response.snapshots.filter(\.keep).map(\.number))
+            let removed = Set(numbers).subtracting(standing).count
             common.say("\(SafeText.count(removed, "snapshot")) removed, \(FreedText.describe(response.freedBytes))")
             if !response.message.isEmpty {
                 // Then nothing, or not everything, was removed.

@@ -21,8 +21,12 @@ extension Watchctl {
 
         func run() throws {
             let response = try common.commands().rotate(RotateRequest(dryRun: dryRun, size: size?.bytes))
-            if json.isOn { return try TextStream.output.json(response.snapshots) }
-            for line in RotateText.lines(response, isDryRun: dryRun) { common.say(line) }
+            if json.isOn {
+                try TextStream.output.json(response.snapshots)
+            } else {
+                for line in RotateText.lines(response, isDryRun: dryRun) { common.say(line) }
+            }
+            if response.lacksRoom ?? false { throw ExitCode(ExitStatus.inPart) }
         }
     }
 }
