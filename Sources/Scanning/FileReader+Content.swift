@@ -100,18 +100,20 @@ extension FileReader {
     /// - Returns: Where the bytes end: `end`, or less at the end of the file.
     private func fill(
         _ file: borrowing Descriptor, at offset: UInt64, from start: Int, to end: Int, _ path: Path
-    ) throws(ScanProblem) -> Int {
+    ) throws -> Int {
         buffer.reserve(end)
         var place = start
         while place < end {
             var count = 0
+            let portion = min(end - place, limit?.portion ?? .max)
             do throws(Errno) {
-                count = try file.read(into: buffer.room(place..<end), at: offset + UInt64(place - start))
+                count = try file.read(into: buffer.room(place..<place + portion), at: offset + UInt64(place - start))
             } catch {
                 throw ScanProblem(path: path, errno: error, step: .reading)
             }
             if count == 0 { break }
             place += count
+            try limit?.pay(count)
         }
         return place
     }

@@ -29,6 +29,7 @@ package final class FileReader {
 
     let state: any KnownState
     private let sources: [Path]
+    let limit: ReadLimit?
     private var openSources: [Path: OpenSource] = [:]
     private var parent: (path: Path, descriptor: OpenDirectory)?
     private var accounts = AccountNames()
@@ -40,9 +41,11 @@ package final class FileReader {
     /// - Parameters:
     ///   - state: For content that is carried on.
     ///   - sources: Below one of them every planned path lies.
-    package init(state: any KnownState, sources: [Path]) {
+    ///   - limit: Shared by the readers that keep it together.
+    package init(state: any KnownState, sources: [Path], limit: ReadLimit? = nil) {
         self.state = state
         self.sources = sources
+        self.limit = limit
     }
 
     /// Takes the problems noted until now.
@@ -53,8 +56,8 @@ package final class FileReader {
 
     /// Reads one entry.
     ///
-    /// - Throws: `ScanProblem` when the source refuses; `isVanished` tells what is no failure. Errors of `sink` and of the
-    ///   known state pass through. The entry is not to be recorded then.
+    /// - Throws: `ScanProblem` when the source refuses; `isVanished` tells what is no failure. `ScanCancelled` while it waits for its
+    ///   limit. Errors of `sink` and of the known state pass through. The entry is not to be recorded then.
     package func read(_ planned: PlannedEntry, into sink: ChunkSink) throws -> FileReading {
         let directory = try problem(planned.path, .status) { () throws(Errno) in try parentDirectory(of: planned.path) }
         let name = planned.path.isRoot ? [CChar(bitPattern: UInt8(ascii: ".")), 0] : planned.path.name.terminated
