@@ -28,8 +28,10 @@ package enum Event: Hashable, Sendable {
     /// Archiving waits for so long, or until `resumed`.
     case paused(Duration?)
     case resumed
-    /// Conditions speak against archiving (nil: no more).
-    case deferred(Deferral?)
+    /// Conditions speak against archiving (nil: no more). What waits has been waiting since then; nil: since now.
+    case deferred(Deferral?, since: BootInstant? = nil)
+    /// Power comes from a battery, however full it is: archives are not rewritten.
+    case onBattery(Bool)
     /// There are archives to rewrite, or none.
     case compactable(Bool)
     /// The repository lost something, or is damaged: verification looks at it now.

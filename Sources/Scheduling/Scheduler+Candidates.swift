@@ -43,7 +43,10 @@ extension Scheduler {
     }
 
     /// Most urgent first.
-    func candidates(at now: Int64) -> [Candidate] {
+    func candidates(at now: Int64) -> [Candidate] { unheldCandidates(at: now).map(heldByConditions) }
+
+    /// As if power and network were as they should be.
+    func unheldCandidates(at now: Int64) -> [Candidate] {
         guard state.lastFull != nil else {
             return [prepared(Candidate(activity: .full([]), ready: now, reason: .nextFull))]
         }
@@ -115,19 +118,23 @@ extension Scheduler {
         successes[kind].map { $0 + interval } ?? now
     }
 
-    /// Held back by failures and by conditions. A person's unfinished verification is not.
+    /// Held back by failures.
     private func prepared(_ candidate: Candidate) -> Candidate {
         var candidate = candidate
         candidate.hold(until: retries[candidate.activity.kind]?.retryAt, .retry)
-        guard let deferral else { return candidate }
+        return candidate
+    }
+
+    /// Held back by conditions. What a person asked for, and is not finished, is not.
+    private func heldByConditions(_ candidate: Candidate) -> Candidate {
+        var candidate = candidate
         if candidate.isUnfinished, unfinished.contains(where: { $0.activity == candidate.activity && !$0.requests.isEmpty }) {
             return candidate
         }
-        var end = Int64.max
-        if candidate.activity.kind.takesSnapshot, let longest = settings.longestWait {
-            end = deferredSince + Scheduler.nanoseconds(longest)
-        }
-        candidate.hold(until: end, deferral == .battery ? .mainsPower : .unmeteredNetwork)
+        if isOnBattery, candidate.activity == .compact { candidate.hold(until: .max, .mainsPower) }
+        guard let deferral else { return candidate }
+        let end = candidate.activity.kind.takesSnapshot ? deferralEnd?.nanoseconds : nil
+        candidate.hold(until: end ?? .max, deferral == .battery ? .mainsPower : .unmeteredNetwork)
         return candidate
     }
 }

@@ -44,7 +44,8 @@ package struct Scheduler: Sendable {
     private(set) var dirtyDue: Int64?
     private(set) var storm = ReconcileStorm()
     private(set) var retries: [ActivityKind: RetryBackoff] = [:]
-    private(set) var deferral: Deferral?
+    package private(set) var deferral: Deferral?
+    package private(set) var isOnBattery = false
     private(set) var isCompactable = false
     /// Boot-clock nanoseconds of the latest success of each kind, and of the end of the latest snapshot.
     private(set) var successes: [ActivityKind: Int64] = [:]
@@ -77,7 +78,8 @@ package struct Scheduler: Sendable {
         case .requested(let request): queue.append(request)
         case .paused(let duration): pause(duration, at: instants)
         case .resumed: endPause()
-        case .deferred(let deferral): setDeferral(deferral, at: now)
+        case .deferred(let deferral, let since): setDeferral(deferral, since: since?.nanoseconds, at: now)
+        case .onBattery(let isOnBattery): self.isOnBattery = isOnBattery
         case .compactable(let isCompactable): self.isCompactable = isCompactable
         case .damageSuspected:
             successes[.verify] = nil
@@ -98,6 +100,24 @@ package struct Scheduler: Sendable {
         if state.pause != nil { return false }
         let now = instant.nanoseconds
         return candidates(at: now).contains { $0.activity.kind.takesSnapshot && $0.ready <= now }
+    }
+
+    /// What waits for nothing but conditions.
+    package enum Held: Hashable, Sendable {
+        case nothing, compaction, archiving
+    }
+
+    package func held(at instant: BootInstant) -> Held {
+        let ready = unheldCandidates(at: instant.nanoseconds).filter { $0.ready <= instant.nanoseconds }
+        // What changes all the time is never ready for long, and waits all the same.
+        if deferral != nil, dirtyCount > 0 || !ready.isEmpty { return .archiving }
+        return isOnBattery && ready.contains { $0.activity == .compact } ? .compaction : .nothing
+    }
+
+    /// When a snapshot is taken whatever the conditions; nil: nothing is held back, or without end.
+    package var deferralEnd: BootInstant? {
+        guard deferral != nil, let longest = settings.longestWait else { return nil }
+        return BootInstant(nanoseconds: deferredSince + Scheduler.nanoseconds(longest))
     }
 
     private mutating func decide(at now: Int64) -> Decision {
@@ -210,8 +230,12 @@ extension Scheduler {
         pauseEnd = nil
     }
 
-    private mutating func setDeferral(_ deferral: Deferral?, at now: Int64) {
-        if self.deferral == nil { deferredSince = now }
+    private mutating func setDeferral(_ deferral: Deferral?, since: Int64?, at now: Int64) {
+        if self.deferral == nil {
+            // A computer that was off has waited as well. Later on it is what is pending that begins to wait now.
+            let before = lastSnapshotEnd == nil ? [successes[.full], successes[.reconcile]].compactMap { $0 }.max() : nil
+            deferredSince = [before, since].compactMap { $0 }.reduce(now, min)
+        }
         self.deferral = deferral
     }
 

@@ -310,7 +310,8 @@ struct SchedulerTests {
     @Test func batteryDefersButNotForever() {
         let desk = Desk(ScheduleSettings(reconcileEvery: nil, fullEvery: nil, verifyEvery: .seconds(60), rotateEvery: nil))
         desk.hear(.deferred(.battery), at: 100)
-        #expect(desk.dirty(due: 103, at: 101) == "wait 86500.0 mains power")
+        // Counted from the latest snapshot before the start.
+        #expect(desk.dirty(due: 103, at: 101) == "wait 86400.0 mains power")
         #expect(desk.hear(.requested(Request(id: 1, wish: .snapshot)), at: 200) == "incremental for 1")
         desk.dirty(due: 300)
         #expect(desk.hear(.finished(.succeeded), at: 300) == "wait 86700.0 mains power")
@@ -318,6 +319,54 @@ struct SchedulerTests {
         desk.clean()
         #expect(desk.hear(.finished(.succeeded), at: 86_701) == "wait mains power")
         #expect(desk.hear(.deferred(nil), at: 90_000) == "verify")
+    }
+
+    @Test func longestWaitCountsWhatWasOffAsWell() {
+        let settings = ScheduleSettings(fullEvery: nil, verifyEvery: nil, rotateEvery: nil)
+        // Off for three days, and on battery now: it does not wait for another day.
+        let desk = Desk(settings, state: .settled(Desk.epoch - 3 * 86_400))
+        #expect(desk.hear(.deferred(.battery), at: 1) == "reconcile interval")
+        // What comes after a snapshot begins to wait when it comes.
+        desk.hear(.finished(.unchanged), at: 10)
+        desk.hear(.deferred(nil), at: 11)
+        desk.hear(.deferred(.meteredNetwork), at: 1000)
+        #expect(desk.dirty(due: 1000, at: 1001) == "wait 87400.0 unmetered network")
+        // From a metered network to an empty battery it is one wait.
+        desk.hear(.deferred(.battery), at: 2000)
+        #expect(desk.scheduler.deferralEnd == boot(87_400))
+        // What is pending has waited for longer than anyone has asked for conditions.
+        desk.clean()
+        desk.hear(.deferred(nil), at: 2001)
+        desk.hear(.deferred(.battery, since: boot(1500)), at: 2010)
+        #expect(desk.scheduler.deferralEnd == boot(87_900))
+    }
+
+    @Test func whatIsHeldBackByConditionsIsKnown() {
+        let desk = Desk(ScheduleSettings(reconcileEvery: nil, fullEvery: nil, verifyEvery: .seconds(600), rotateEvery: nil))
+        desk.hear(.deferred(.battery), at: 1)
+        #expect(desk.scheduler.held(at: boot(2)) == .nothing)
+        desk.dirty(due: 9, at: 3)
+        // Not due yet, or not any more: it waits all the same.
+        #expect(desk.scheduler.held(at: boot(4)) == .archiving)
+        desk.clean(at: 5)
+        #expect(desk.scheduler.held(at: boot(6)) == .nothing)
+        #expect(desk.scheduler.held(at: boot(600)) == .archiving)
+    }
+
+    @Test func compactionWaitsForMainsPowerHoweverFullTheBattery() {
+        let desk = Desk(ScheduleSettings(reconcileEvery: nil, fullEvery: nil, verifyEvery: nil, rotateEvery: nil))
+        desk.hear(.onBattery(true), at: 1)
+        #expect(desk.hear(.compactable(true), at: 2) == "wait mains power")
+        #expect(desk.scheduler.held(at: boot(2)) == .compaction)
+        // Snapshots go on.
+        #expect(desk.dirty(due: 3, at: 3) == "incremental")
+        desk.clean()
+        #expect(desk.hear(.finished(.succeeded), at: 4) == "wait mains power")
+        #expect(desk.hear(.onBattery(false), at: 50) == "wait 124.0 idle time")
+        #expect(desk.hear(.onBattery(true), at: 124) == "wait mains power")
+        // A person who asks for it gets it, also in slices.
+        #expect(desk.hear(.requested(Request(id: 1, wish: .compact)), at: 125) == "compact for 1")
+        #expect(desk.hear(.finished(.partial), at: 126) == "compact for 1")
     }
 
     @Test func compactionWaitsForIdleTime() {
