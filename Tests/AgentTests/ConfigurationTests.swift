@@ -33,7 +33,10 @@ struct ConfigurationTests {
         #expect(configuration.archiveSize == 512 << 20)
         #expect(configuration.compression.fast.description == "zstd:3")
         #expect(configuration.compression.deep?.description == "xz:6")
-        #expect(configuration.withoutEffect.isEmpty)
+        #expect(configuration.limits.readRate == nil)
+        #expect(configuration.limits.batteryBelow == 0.3)
+        #expect(configuration.limits.metered == .wait)
+        #expect(configuration.schedule.longestWait == .seconds(86400))
     }
 
     @Test func everythingThatIsWrittenIsReadAgain() throws {
@@ -68,6 +71,8 @@ struct ConfigurationTests {
         ("[hooks]\nbefore = \"true\"\n", ":4: hooks.before is a list"),
         ("[hooks]\ntimeout = \"0s\"\n", ":4: hooks.timeout lies between"),
         ("[notify]\ndesktop = \"yes\"\n", ":4: notify.desktop is true or false"),
+        ("[limits]\nread_rate = \"1B/s\"\n", ":4: limits.read_rate is at least"),
+        ("[limits]\nmetered = \"never\"\n", ":4: limits.metered is one of \"wait\""),
         ("[nonsense]\n", ":3: unknown key \"nonsense\""),
         ("keep = 3\n", ":3: keep is a section"),
         ("[keep\n", ":3: "),
@@ -89,8 +94,13 @@ struct ConfigurationTests {
         #expect(complaint(about: "sources = [\"/a\"]\nrepository = \"/a/r\"\n") == "accepted")
     }
 
-    @Test func keysWithoutEffectAreNamed() throws {
-        let configuration = try read(ConfigurationTests.head + "[limits]\nread_rate = \"1MiB/s\"\n")
-        #expect(configuration.withoutEffect == ["limits.read_rate"])
+    @Test func limitsAreRead() throws {
+        let limits = "[limits]\nread_rate = \"1MiB/s\"\nbattery_below = \"15%\"\nmetered = \"ignore\"\nlongest_wait = \"2h\"\n"
+        let configuration = try read(ConfigurationTests.head + limits)
+        #expect(configuration.limits.readRate == 1 << 20)
+        #expect(configuration.limits.batteryBelow == 0.15)
+        #expect(configuration.limits.metered == .ignore)
+        #expect(configuration.schedule.longestWait == .seconds(7200))
+        #expect(try read(configuration.text).limits == configuration.limits)
     }
 }

@@ -29,7 +29,20 @@ package struct Configuration: Hashable, Sendable {
     package struct Limits: Hashable, Sendable {
         /// Bytes in flight during a snapshot.
         package var memory: UInt64 = 256 << 20
+        /// Bytes of the sources that are read in a second; nil: as many as there are.
+        package var readRate: UInt64?
+        /// On battery, and with less charge than this, 0...1, archiving waits.
+        package var batteryBelow = 0.3
+        package var metered = Metered.wait
+        /// What waits is in a snapshot after this long all the same; what is older counts as unprotected.
         package var longestWait: Duration = .seconds(86400)
+
+        package init() {}
+    }
+
+    /// What is done while the repository lies behind a network that costs by the byte.
+    package enum Metered: String, Hashable, Sendable, CaseIterable {
+        case wait, ignore
     }
 
     /// Made by `init`; ties a repository to its configuration.
@@ -51,8 +64,6 @@ package struct Configuration: Hashable, Sendable {
     package var hooks = HookSettings()
     /// A change of the verdict is shown on the desktop.
     package var notifiesDesktop = true
-    /// Keys that are set and have no effect in this version; said by `config check` and in the log.
-    package var withoutEffect: [String] = []
 
     package init(sources: [Path], repository: Path) {
         self.sources = sources
@@ -208,9 +219,11 @@ extension Configuration {
         var section = section
         limits.memory = try section.bytes("memory", limits.memory, atLeast: 32 << 20) ?? limits.memory
         limits.longestWait = try section.duration("longest_wait", limits.longestWait)
-        if try section.bytes("read_rate", nil) != nil { withoutEffect.append("limits.read_rate") }
-        if try section.share("battery_below", 0.3) != 0.3 { withoutEffect.append("limits.battery_below") }
-        if try section.choice("metered", "wait", of: ["wait", "ignore"]) != "wait" { withoutEffect.append("limits.metered") }
+        schedule.longestWait = limits.longestWait
+        limits.readRate = try section.bytes("read_rate", nil, atLeast: 1024)
+        limits.batteryBelow = try section.share("battery_below", limits.batteryBelow)
+        let metered = try section.choice("metered", limits.metered.rawValue, of: Metered.allCases.map(\.rawValue))
+        limits.metered = Metered(rawValue: metered) ?? .wait
         try section.finish()
     }
 
@@ -308,6 +321,9 @@ extension Configuration {
 
             [limits]
             memory = \(bytes(limits.memory))
+            read_rate = \(quoted(limits.readRate.map { "\($0)B/s" } ?? "none"))
+            battery_below = \(quoted("\(Int((limits.batteryBelow * 100).rounded()))%"))
+            metered = \(quoted(limits.metered.rawValue))
             longest_wait = \(time(limits.longestWait))
 
             [hooks]

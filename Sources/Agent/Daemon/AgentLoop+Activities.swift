@@ -195,7 +195,7 @@ extension AgentLoop {
         do {
             let (slice, isFinished) = try withSession { session in
                 if !session.record.purging.isEmpty { _ = try PurgeRun(session: session).run([]) }
-                return try CompactionRun(session: session, isCancelled: { self.mustYield }).run()
+                return try CompactionRun(session: session, isCancelled: { self.mustYield || ids.isEmpty && self.hasLostMains }).run()
             }
             compacted += Freed(archives: slice.rewrittenArchives, bytes: slice.freedBytes)
             board.noteQuietly { $0.reasons["compaction"] = nil }

@@ -62,6 +62,10 @@ final class AgentLoop {
     /// When the hooks `before` ran the last time.
     var lastBefore: BootInstant?
     var announcer: Announcer
+    /// When power and network are asked for again; nil: nothing is held back by them.
+    var conditionsDue: BootInstant?
+    /// As power was found the last time.
+    var wasOnBattery = false
 
     enum PendingRequest {
         case snapshot(SnapshotRequest, Reply<SnapshotResponse>?)
@@ -112,8 +116,10 @@ final class AgentLoop {
             guard isWatching else { continue }
             let pending = dirty.summary()
             tell(.dirty(count: pending.count, nextDue: pending.nextDue))
+            if case .wait = decision { reviewConditions() }
             switch decision {
             case .start(let activity, let ids):
+                if ids.isEmpty, reconsiders() { continue }
                 decision = .wait(Wait(until: nil, reason: .running, next: activity.kind))
                 noted = nil
                 perform(activity, ids)
@@ -122,7 +128,7 @@ final class AgentLoop {
                 if !isOnlyWoken || wait != noted { board.note { $0.next = wait.report } }
                 noted = wait
                 announce()
-                self.wait(until: [wait.until, watchRetry.retry, announcer.again, staleAt].compactMap { $0 }.min(), knowing: pending.nextDue)
+                self.wait(until: [wait.until, watchRetry.retry, announcer.again, staleAt, conditionsDue].compactMap { $0 }.min(), knowing: pending.nextDue)
             }
         }
         watcher?.stop()

@@ -30,7 +30,6 @@ package enum DaemonRunner {
         }
         try lock.truncate(to: 0)
         try lock.write(Array("\(ProcessIdentity.pid)\n".utf8))
-        for key in installation.configuration.withoutEffect { logger.warning("has no effect in this version: \(key)") }
 
         let inbox = Inbox(clock: clock)
         let dirty = DirtyBox(settings: installation.configuration.dirtySettings, clock: clock)

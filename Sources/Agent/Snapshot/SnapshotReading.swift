@@ -39,6 +39,7 @@ final class SnapshotReading: Sendable {
     private let healed: Set<Path>
     private let isFirst: Bool
     private let isCancelled: @Sendable () -> Bool
+    private let limit: ReadLimit?
     private let shared: Monitor<Shared>
     /// Index in `order` of what no thread has taken.
     private let next = Atomic<Int>(0)
@@ -60,6 +61,7 @@ final class SnapshotReading: Sendable {
         self.healed = healed
         isFirst = try catalog.newest() == nil
         self.isCancelled = isCancelled
+        limit = session.configuration.limits.readRate.map { ReadLimit(bytesPerSecond: $0, isCancelled: isCancelled) }
         shared = Monitor(
             Shared(
                 archives: archives, result: Result(changes: SnapshotChanges(plan)),
@@ -91,7 +93,7 @@ final class SnapshotReading: Sendable {
     }
 
     private func work(_ progress: (SnapshotProgress) -> Void) {
-        let reader = FileReader(state: catalog, sources: sources)
+        let reader = FileReader(state: catalog, sources: sources, limit: limit)
         do {
             while true {
                 let start = next.add(SnapshotReading.share, ordering: .relaxed).oldValue
@@ -102,7 +104,8 @@ final class SnapshotReading: Sendable {
                 }
             }
         } catch {
-            shared.withLock { if $0.failure == nil { $0.failure = error } }
+            let failure: any Error = error is ScanCancelled ? AgentError.interrupted : error
+            shared.withLock { if $0.failure == nil { $0.failure = failure } }
             next.store(order.count, ordering: .relaxed)
         }
         shared.withLock { $0.result.problems += reader.takeProblems().map(PathProblem.init) }

@@ -17,9 +17,6 @@ extension Watchctl {
 
             func run() throws {
                 let installation = try common.installation()
-                for key in installation.configuration.withoutEffect {
-                    TextStream.problems.complain("has no effect in this version: \(SafeText.cleaned(key))")
-                }
                 for source in installation.configuration.sources where !source.exists {
                     TextStream.problems.complain("the source \(source) is not there now")
                 }
