@@ -20,13 +20,11 @@ extension Watchctl {
             let list = numbers.map(String.init).joined(separator: ", ")
             try consent.ask("Remove \(SafeText.count(numbers.count, "snapshot")) (\(list)) for ever?")
             let response = try commands.forget(ForgetRequest(snapshots: numbers))
+            // Then nothing, or not everything, was removed: `snapshots` shows what is left.
+            if !response.message.isEmpty { throw AgentError.failed(response.message) }
             let standing = Set(response.snapshots.filter(\.keep).map(\.number))
             let removed = Set(numbers).subtracting(standing).count
             common.say("\(SafeText.count(removed, "snapshot")) removed, \(FreedText.describe(response.freedBytes))")
-            if !response.message.isEmpty {
-                // Then nothing, or not everything, was removed.
-                throw AgentError.failed(response.message)
-            }
         }
     }
 }
