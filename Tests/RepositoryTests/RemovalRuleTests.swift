@@ -88,6 +88,46 @@ struct RemovalRuleTests {
         for number in [1, 5, 7] as [UInt64] { #expect(try text(session, at: number) == texts[Int(number) - 1]) }
     }
 
+    // MARK: Another writer
+
+    /// Where locks do not hold: what the other has just written may count on what is about to go.
+    @Test func nothingIsUnlinkedBesideAnotherWritersArchive() throws {
+        let session = try bench.session()
+        for text in texts.prefix(4) { try snapshot(session, text) }
+        let before = try archives(session)
+        let run = RotationRun(session: session, isCancelled: {
+            // Between the comparison with the archives and the removal.
+            if let sink = try? session.storage.begin(900) {
+                _ = try? [1, 2, 3].withUnsafeBytes { try sink.append($0) }
+                _ = try? sink.publish(kind: .data, time: 1)
+            }
+            return false
+        })
+        let error = try #require(throws: StorageError.self) { try run.run(try run.plan(forgetting: [1, 2])) }
+        #expect(error.code == .secondWriter)
+        #expect(try archives(session).isSuperset(of: before))
+        #expect(try numbers(session) == [1, 2, 3, 4])
+    }
+
+    /// A reader that looked first took the writer's reason to look, so that they stayed for ever.
+    @Test func whatAKilledRotationLeftGoesAlsoWhenAReaderLookedFirst() throws {
+        var old: [(Path, [UInt8])] = []
+        do {
+            let session = try bench.session()
+            for text in texts.prefix(4) { try snapshot(session, text) }
+            old = try archives(session).map { name in
+                let file = archiveDirectory.appending(name.text.utf8)
+                return (file, try file.readFile())
+            }
+            _ = try forget(session, [1, 2])
+        }
+        for (file, bytes) in old where !file.exists { try file.replaceFile(with: bytes, mode: 0o600) }
+        _ = try bench.session(.reading)
+        let session = try bench.session()
+        #expect(try archives(session).count == 2)
+        #expect(try numbers(session) == [3, 4])
+    }
+
     // MARK: Readers
 
     @Test func nothingIsUnlinkedWhileAnotherReads() throws {

@@ -37,8 +37,13 @@ package struct CatalogIngest {
     package func catchUp() throws -> [Gap] {
         // Taken before the listing: what comes after it changes the stamp.
         let stamp = session.storage.stamp
-        let gaps = try bringIn(try session.storage.list())
-        if let stamp {
+        let stored = try session.storage.list()
+        let gaps = try bringIn(stored)
+        let aside = Set(stored.map(\.name)).subtracting(try session.catalog.archives().map(\.archive.name))
+        session.setAside(Array(aside))
+        // What is left over of a consolidation goes with the next writer: it must look.
+        let hasLeftovers = !aside.subtracting(gaps.compactMap { ArchiveName($0.archive) }).isEmpty
+        if let stamp, session.isWriting || !hasLeftovers {
             try session.catalog.setStamp(stamp)
             session.remember { $0.stamp = stamp }
         }

@@ -34,6 +34,10 @@ package final class Session: Sendable {
         /// What verification had covered by a catalog that was thrown away, until the new one knows the archives.
         var readings: Readings
         var ring: KeyRing
+        /// Archives that are there and that the catalog does not hold, for a reason that is known.
+        var setAside: Set<ArchiveName> = []
+        /// The highest number when the catalog was last compared with the archives.
+        var comparedTo: UInt64 = 0
     }
 
     package var storage: any Storage { repository.storage }
@@ -47,6 +51,8 @@ package final class Session: Sendable {
     package var record: LocalRecord { state.withLock { $0.record } }
     /// Archives that are there and could not be brought into the catalog.
     package var gaps: [CatalogIngest.Gap] { record.unusable.sorted { $0.key < $1.key }.map { .init(archive: $0.key, reason: $0.value) } }
+    var comparedTo: UInt64 { state.withLock { $0.comparedTo } }
+    var setAside: Set<ArchiveName> { state.withLock { $0.setAside } }
     /// True when this session may change the repository.
     package var isWriting: Bool { writerLock != nil }
 
@@ -117,6 +123,8 @@ package final class Session: Sendable {
         }
     }
 
+    func setAside(_ names: [ArchiveName]) { state.withLock { $0.setAside.formUnion(names) } }
+
     /// Reads and seals with other keys from now on.
     func replaceKeys(_ ring: KeyRing) { state.withLock { $0.ring = ring } }
 
@@ -172,6 +180,7 @@ package final class Session: Sendable {
     @discardableResult
     func catchUp() throws -> [CatalogIngest.Gap] {
         let ingest = CatalogIngest(session: self)
+        defer { state.withLock { $0.comparedTo = (try? $0.catalog.highestNumbers().archive) ?? 0 } }
         if try ingest.isCurrent() { return gaps }
         let gaps = try ingest.catchUp()
         try note(gaps)

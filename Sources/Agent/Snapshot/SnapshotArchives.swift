@@ -92,6 +92,7 @@ final class SnapshotArchives: @unchecked Sendable {  // Readers hold the lock of
         if manifest.count > 0 { try flushManifest() }
         let writer = try currentWriter()
         try writer.settle()
+        try session.checkRoom()
         let snapshot = record(manifestHasher.finish(), bytesPublished + writer.sizeEstimate, published)
         let commit = try writer.finish(
             kind: kind, time: time, snapshot: snapshot, recordHead: try session.recordHead(), highestSnapshot: highestSnapshot)
@@ -108,6 +109,7 @@ final class SnapshotArchives: @unchecked Sendable {  // Readers hold the lock of
     }
 
     private func flush() throws {
+        try session.checkRoom()
         let writer = try currentWriter()
         let (bytes, chunks) = payload.take()
         try writer.appendData(payload: bytes, chunks: chunks, level: level)

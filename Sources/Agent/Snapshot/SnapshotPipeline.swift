@@ -55,7 +55,7 @@ package struct SnapshotPipeline {
         let archives = try SnapshotArchives(
             session: session, time: started.milliseconds, isSmall: plan.isSmall, isStandalone: order.standalone)
         defer { archives.close() }
-        try checkRoom()
+        try session.checkRoom()
         let reading = try SnapshotReading(plan, into: archives, session: session, healed: outcome.healed, isCancelled: isCancelled)
             .run(progress: progress)
         outcome.problems += reading.problems
@@ -116,15 +116,6 @@ package struct SnapshotPipeline {
         }
         plan.upserts.arrange()
         return Set(lost)
-    }
-
-    /// What is left of the disk belongs to consolidation, which alone can free more.
-    private func checkRoom() throws {
-        let reserve = session.reserve
-        guard let free = session.storage.freeBytes, free < reserve else { return }
-        throw StorageError(
-            .full, "only \(ByteText.describe(free)) are free, and \(ByteText.describe(reserve)) are kept for consolidation",
-            at: session.repository.path, remedy: "free space on the repository's disk, or keep fewer snapshots (`watchctl rotate --size`)")
     }
 
     private func record(_ commit: PublishedArchive, _ changes: SnapshotChanges, _ lane: ArchiveRow.Lane) throws {

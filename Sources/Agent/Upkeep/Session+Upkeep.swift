@@ -4,6 +4,7 @@
 
 internal import Archiving
 internal import Cataloging
+internal import Controlling
 internal import Kernel
 internal import Rotating
 internal import Storing
@@ -13,6 +14,17 @@ extension Session {
     var reserve: UInt64 { Session.reserve(on: try? FileSystemStatus(at: repository.path)) }
 
     static func reserve(on fileSystem: FileSystemStatus?) -> UInt64 { min(64 << 20, (fileSystem?.totalBytes ?? .max) / 20) }
+
+    /// What is left of the disk belongs to consolidation, which alone can free more.
+    ///
+    /// - Throws: `StorageError.full`.
+    func checkRoom() throws {
+        let reserve = reserve
+        guard let free = storage.freeBytes, free < reserve else { return }
+        throw StorageError(
+            .full, "only \(ByteText.describe(free)) are free, and \(ByteText.describe(reserve)) are kept for consolidation",
+            at: repository.path, remedy: "free space on the repository's disk, or keep fewer snapshots (`watchctl rotate --size`)")
+    }
 
     /// The threads that it works with end with it.
     func consolidator() throws -> Consolidator {
@@ -46,6 +58,12 @@ extension Session {
                 return nil
             }
             defer { lock.release() }
+            do {
+                try checkSoleWriter(publishing: replacement.published.map(\.stored.name))
+            } catch {
+                consolidator.discard(replacement)
+                throw error
+            }
             try consolidator.record(replacement)
             var freed = try unlink(replacement.superseded)
             freed.bytes -= Int64(clamping: replacement.bytes)
@@ -63,8 +81,25 @@ extension Session {
         if archives.isEmpty { return Freed() }
         guard let lock = try repository.lockForRemoval() else { return nil }
         defer { lock.release() }
+        try checkSoleWriter()
         try catalog.forget(archives.map(\.name.number), needed: needed)
         return try unlink(archives)
+    }
+
+    /// Where locks do not hold, another writer's snapshot may count on an archive that nothing else needs: what this process does not
+    /// know of must not have come before anything goes. Under the removal lock.
+    ///
+    /// - Throws: `StorageError.secondWriter`.
+    private func checkSoleWriter(publishing published: [ArchiveName] = []) throws {
+        // An old copy that came back has a lower number, and is superseded.
+        let comparedTo = comparedTo
+        let newer = Set(try storage.list().lazy.map(\.name).filter { $0.number > comparedTo }).subtracting(published).subtracting(setAside)
+        if newer.isEmpty { return }
+        let strange = newer.subtracting(try catalog.archives(newer.map(\.number)).map(\.archive.name))
+        guard let one = strange.min(by: { $0.number < $1.number }) else { return }
+        throw StorageError(
+            .secondWriter, "archive \(one.text) came from another writer; nothing was removed", at: repository.path,
+            remedy: "let only one computer write to this repository; the next command takes up what the other has written")
     }
 
     /// The numbers of `data` archives that belong to standalone snapshots: they keep their own copy of everything.
@@ -80,6 +115,7 @@ extension Session {
                 try storage.remove(archive.name)
             } catch {
                 if error.code == .missing { continue }
+                setAside(archives.map(\.name))
                 throw error
             }
             freed.archives += 1
