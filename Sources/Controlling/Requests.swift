@@ -114,6 +114,8 @@ package struct RemarkRequest: Codable, Hashable, Sendable {
 package struct KeyRequest: Codable, Hashable, Sendable {
     package enum Action: String, Codable, Sendable {
         case add, remove, change, rotate
+        /// The key was printed, which this machine has remembered.
+        case exported
     }
 
     package var action: Action

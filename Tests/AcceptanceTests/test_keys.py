@@ -80,9 +80,11 @@ class RotationOfTheKeyTests(KeyTestCase):
                 installation = self.protected()
                 old = f"{installation.directory}/old.key"
                 shutil.copy(installation.keyFile, old)
-                installation.run("key", "export")
                 if daemon:
                     installation.startDaemon()
+                    installation.waitForStatus(lambda status: "key-not-kept" in reasonCodes(status), "a reminder")
+                installation.run("key", "export")
+                if daemon:
                     installation.waitForStatus(lambda status: "key-not-kept" not in reasonCodes(status), "the key counts as kept")
                 said = installation.run("key", "rotate")
                 for words in ("new key", installation.keyFile, "watchctl key export", "0 passphrase slots dropped", "in the background"):
@@ -201,6 +203,15 @@ class RotationOfTheKeyTests(KeyTestCase):
         installation.run("import", exported, "--to", f"{installation.directory}/imported")
         self.assertSameTree(self.moments[2], f"{installation.directory}/imported{installation.source}")
         self.assertEqual(self.record(installation)["rekey_through"], 3)
+
+    def testOnePassphraseHasOneSlot(self):
+        """With two of them, removing one would not take the passphrase away."""
+        installation = self.protected()
+        passphrase = self.passphrase(installation, "passphrase", "correct horse")
+        installation.run("key", "add", "--passphrase-file", passphrase)
+        refused = installation.attempt("key", "add", "--passphrase-file", passphrase)
+        self.assertEqual((refused.status, "slot 1" in refused.errors), (FAILED, True), refused)
+        self.assertEqual(len(installation.run("key", "list", "--json")), 1)
 
     def testWrongUseChangesNothing(self):
         installation = self.protected()

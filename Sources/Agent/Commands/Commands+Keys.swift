@@ -22,6 +22,8 @@ extension Commands {
     package func keyExport() throws -> String {
         let session = try openForReading()
         session.remember { $0.keyExported = true }
+        // The status is right without it too, a while later.
+        _ = try? ask { try $0.post("/v1/keys", KeyRequest(action: .exported), MessageResponse.self) }
         return KeyText.export(session.key)
     }
 
@@ -55,7 +57,15 @@ extension Session {
     func changeKeys(_ request: KeyRequest) throws -> MessageResponse {
         try withWriterLock { lock in
             switch request.action {
+            case .exported:
+                remember { $0.keyExported = true }
+                return MessageResponse(message: "")
             case .add:
+                let newest = try repository.checkNewest(key)
+                // With two of them, removing one would not take the passphrase away.
+                if let same = repository.slots.first(where: { $0.key == newest && (try? $0.slot.slot?.open(passphrase: request.passphrase)) != nil }) {
+                    throw AgentError.failed("this passphrase opens the repository already (slot \(same.slot.id))")
+                }
                 let slot = try repository.addSlot(passphrase: request.passphrase, key: key, holding: lock)
                 return MessageResponse(message: "the passphrase opens the repository from now on (slot \(slot))")
             case .remove:

@@ -211,7 +211,7 @@ final class AgentLoop {
             repositoryReturn = nil
             logger.info("the repository is there again")
             tell(.repositoryReturned)
-        case .damageFound:
+        case .recordChanged:
             // What is on record is read again; it is mended after the verification that this asks for.
             session?.remember { _ in }
             noteSession()
@@ -255,7 +255,7 @@ final class AgentLoop {
             case .repair(_, let reply): reply.give(.failure(problem))
             case .diagnose(_, let reply): reply.give(.failure(problem))
             case .purge(_, let reply), .remark(_, let reply), .keys(_, let reply), .rebuildCatalog(let reply), .reload(let reply): reply.give(.failure(problem))
-            case .pause, .resume, .repositoryReturned, .damageFound, .signal, .stop: break
+            case .pause, .resume, .repositoryReturned, .recordChanged, .signal, .stop: break
             }
         }
     }

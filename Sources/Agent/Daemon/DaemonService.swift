@@ -42,7 +42,7 @@ struct DaemonService: ControlService {
                 notes.coverage = coverage
                 notes.lastVerified = .now()
             }
-            if !response.findings.isEmpty { inbox.put(.damageFound) }
+            if !response.findings.isEmpty { inbox.put(.recordChanged) }
             return response
         }
     }
@@ -98,7 +98,12 @@ struct DaemonService: ControlService {
 
     func reload() async throws -> MessageResponse { try await inbox.ask { .reload($0) } }
 
-    func changeKeys(_ request: KeyRequest) async throws -> MessageResponse { try await inbox.ask { .keys(request, $0) } }
+    func changeKeys(_ request: KeyRequest) async throws -> MessageResponse {
+        if request.action != .exported { return try await inbox.ask { .keys(request, $0) } }
+        // Whoever prints the key does not wait for a snapshot to end.
+        inbox.put(.recordChanged)
+        return MessageResponse(message: "")
+    }
 
     func rebuildCatalog() async throws -> MessageResponse { try await inbox.ask { .rebuildCatalog($0) } }
 }

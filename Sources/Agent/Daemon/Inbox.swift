@@ -35,8 +35,8 @@ enum LoopMessage: Sendable {
     case resume
     case reload(Reply<MessageResponse>)
     case repositoryReturned
-    /// A verification beside the loop found damage, and has put it on record.
-    case damageFound
+    /// Beside the loop something was put on record: damage that a verification found, or that the key was exported.
+    case recordChanged
     /// Of the watcher with this number.
     case signal(WatchSignal, UInt64)
     case stop
