@@ -101,6 +101,10 @@ int clinux_nice_thread(int nice) {
     return setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), nice);
 }
 
+int clinux_nice_of_thread(void) {
+    return getpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid));
+}
+
 int64_t clinux_peer_uid(int fd) {
     struct ucred peer;
     socklen_t length = sizeof peer;

@@ -17,21 +17,10 @@ public struct Thread: ~Copyable, Sendable {
 
     /// Starts `body` on a new thread, named `name` (up to 15 bytes are kept).
     public init(name: String, priority: ThreadPriority, _ body: @escaping @Sendable () -> Void) throws(Errno) {
-        let start = Unmanaged.passRetained(ThreadStart(name: name, priority: priority, body: body))
-        var thread = pthread_t()
-        let code = pthread_create(&thread, nil, { argument in
-            // Balances the passRetained above.
-            guard let argument else { return nil }
-            let start = Unmanaged<ThreadStart>.fromOpaque(argument).takeRetainedValue()
-            clinux_name_thread(start.name)
-            if start.priority == .background { lowerPriorityOfThread() }
-            start.body()
-            return nil
-        }, start.toOpaque())
-        if code != 0 {
-            start.release()
-            throw Errno(rawValue: code)
-        }
+        let start = ThreadStart(name: name, priority: priority, body: body)
+        let starter = ThreadStarter.shared
+        let (code, thread) = priority == .normal && clinux_nice_of_thread() != starter.nice ? starter.start(start) : start.run()
+        if code != 0 { throw Errno(rawValue: code) }
         handle = thread
     }
 
@@ -56,6 +45,58 @@ private final class ThreadStart: Sendable {
         self.name = name
         self.priority = priority
         self.body = body
+    }
+
+    /// - Returns: What pthread_create(3) says, 0 when it runs.
+    func run() -> (code: Int32, thread: pthread_t) {
+        let start = Unmanaged.passRetained(self)
+        var thread = pthread_t()
+        let code = pthread_create(&thread, nil, { argument in
+            // Balances the passRetained above.
+            guard let argument else { return nil }
+            let start = Unmanaged<ThreadStart>.fromOpaque(argument).takeRetainedValue()
+            clinux_name_thread(start.name)
+            if start.priority == .background { lowerPriorityOfThread() }
+            start.body()
+            return nil
+        }, start.toOpaque())
+        if code != 0 { start.release() }
+        return (code, thread)
+    }
+}
+
+/// Starts threads of normal priority for those of low priority: a new thread takes the nice value of the one that starts it, and only
+/// a privileged one may go back. It stands since the first thread of the process was asked for. Source: setpriority(2), pthreads(7).
+private final class ThreadStarter: Sendable {
+    static let shared = ThreadStarter()
+
+    let nice = clinux_nice_of_thread()
+    private let orders = Monitor<[Order]>([])
+    private let isThere: Bool
+
+    private struct Order: Sendable {
+        let start: ThreadStart
+        let outcome = Monitor<(code: Int32, thread: pthread_t)?>(nil)
+    }
+
+    private init() {
+        let orders = orders
+        let own = ThreadStart(name: "starter", priority: .normal) {
+            while true {
+                let order = orders.wait { $0.isEmpty ? nil : $0.removeFirst() }
+                let outcome = order.start.run()
+                order.outcome.withLock { $0 = outcome }
+            }
+        }
+        isThere = own.run().code == 0
+    }
+
+    func start(_ start: ThreadStart) -> (code: Int32, thread: pthread_t) {
+        // A thread at low priority is better than none.
+        if !isThere { return start.run() }
+        let order = Order(start: start)
+        orders.withLock { $0.append(order) }
+        return order.outcome.wait { $0 }
     }
 }
 

@@ -6,6 +6,7 @@ Tests wait for the daemon's events; a snapshot is asked for only where that has 
 import ctypes
 import mmap
 import os
+import re
 import shutil
 import signal
 import threading
@@ -70,6 +71,16 @@ class WatchingTests(InstallationTestCase):
         removeTree(target)
 
     # Content
+
+    def testReaderHasThePriorityOfTheProcess(self):
+        """It was started by the thread that works at low priority, and had that one's: a busy machine let the queue overflow."""
+        installation = self.watched()
+        nice = {}
+        for task in os.listdir(f"/proc/{installation.daemon.pid}/task"):
+            with open(f"/proc/{installation.daemon.pid}/task/{task}/stat") as file:
+                name, fields = re.search(r"\((.*)\) (.*)", file.read()).groups()
+            nice.setdefault(name, int(fields.split()[16]))
+        self.assertEqual((nice["watch-reader"], nice["watch-lister"], nice["agent"]), (os.nice(0), os.nice(0), os.nice(0) + 10))
 
     def testFileThatIsWritten(self):
         installation = self.watched()

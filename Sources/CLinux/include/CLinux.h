@@ -74,6 +74,8 @@ int clinux_file_system_id(int fd, uint64_t *_Nonnull id);
 /// mknodat(2) with the device number put together from its parts.
 int clinux_mknodat(int directory, const char *_Nonnull path, uint32_t mode, uint32_t major, uint32_t minor);
 
+/// getpriority(2) of the calling thread: its nice value, -20...19.
+int clinux_nice_of_thread(void);
 /// setpriority(2) of the calling thread alone: Linux gives each thread its own nice value.
 int clinux_nice_thread(int nice);
 
