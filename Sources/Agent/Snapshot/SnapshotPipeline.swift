@@ -122,11 +122,12 @@ package struct SnapshotPipeline {
         session.remember {
             $0.highestArchive = max($0.highestArchive, commit.stored.name.number)
             $0.highestSnapshot = max($0.highestSnapshot, commit.contents.snapshot?.number ?? 0)
-            $0.expectedSnapshot = commit.contents.snapshot?.number ?? $0.expectedSnapshot
             if commit.stored.name.kind == .full { $0.mustBeFull = false }
         }
         var records = changes.records()
         try session.catalog.record(snapshot: commit.stored, contents: commit.contents, mode: .changes) { try records.next() }
+        // Only now: whoever reads beside this must not miss in the catalog what was seen.
+        session.remember { $0.expectedSnapshot = commit.contents.snapshot?.number ?? $0.expectedSnapshot }
         session.markReadBack(commit, lane)
     }
 }
