@@ -51,17 +51,22 @@ extension AgentLoop {
         watchRetry.failed(at: .now())
         watcher?.stop()
         watcher = nil
-        isWatching = true
         let reason = WatchReasons.of(error, every: configuration.schedule.reconcileEvery)
         board.note { notes in
             notes.watcher = nil
             notes.reasons["watch"] = [reason]
         }
         // What happened since the last comparison, no event told.
-        if isNew {
-            logger.error("watching is not possible", metadata: ["error": "\(error)"])
-            tell(.started)
-        }
+        if isNew { logger.error("watching is not possible", metadata: ["error": "\(error)"]) }
+        goOn(after: isNew ? .started : nil)
+    }
+
+    /// Watched or not, from now on something may begin. What was told before is heard after the beginning: one comparison serves all of it.
+    private func goOn(after event: Event?) {
+        isWatching = true
+        let waiting = untold
+        untold = []
+        for event in [event].compactMap({ $0 }) + waiting { tell(event) }
     }
 
     /// Logs why inotify is used in place of fanotify, if it is. What was asked for by name is said in the status, too.
@@ -92,8 +97,7 @@ extension AgentLoop {
             }
             board.noteQuietly { $0.reasons["watch"] = nil }
             if !isWatching {
-                isWatching = true
-                tell(.started)
+                goOn(after: .started)
             } else if hasOverflowed {
                 tell(.reconcileNeeded(.overflow))
             }

@@ -30,6 +30,8 @@ final class AgentLoop {
     var repositoryReturn: RepositoryReturn?
     /// The watcher has said that it stands; nothing is compared before.
     var isWatching = false
+    /// For the scheduler, which decides nothing before then.
+    var untold: [Event] = []
     /// When watching is tried again that was not possible; nothing is watched until then.
     var watchRetry = RetryBackoff()
     /// Moves every comparison that comes round by the clock, so that computers started together do not stay together.
@@ -140,6 +142,7 @@ final class AgentLoop {
 
     /// Tells the scheduler, and keeps what it decides. A beginning stands until it is carried out.
     func tell(_ event: Event) {
+        guard isWatching else { return untold.append(event) }
         let next = scheduler.handle(event, at: instants)
         if case .start = decision {} else { decision = next }
         let isPaused = scheduler.state.pause != nil
