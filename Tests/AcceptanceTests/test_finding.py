@@ -207,7 +207,8 @@ class RestoringByHandTests(FindingTestCase):
 
     def testMomentsInWords(self):
         installation = self.history()
-        for words in ("0s", "now", "today", "today 23:59", "monday", "0 minutes ago"):
+        weekday = time.strftime("%A", time.gmtime()).lower()
+        for words in ("0s", "now", "today", "today 23:59", weekday, "0 minutes ago"):
             self.assertTrue(installation.run("ls", installation.source, "--at", words), words)
         for words in ("a year ago", "2 hours ago", "yesterday 14:00", "1h30m", "3 months"):
             self.assertIn("there is no snapshot at or before", installation.attempt("ls", "/", "--at", words).errors, words)

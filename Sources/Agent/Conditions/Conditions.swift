@@ -2,7 +2,7 @@
 // In: power, network, and the limits of the configuration.  Out: a Deferral for the scheduler, and what a person is told of it.
 // The decision is pure; asking takes a few small files, and a program where the repository lies on a network.
 
-package import Kernel
+internal import Kernel
 package import Scheduling
 
 package struct Conditions: Hashable, Sendable {
