@@ -15,6 +15,7 @@ import os
 import random
 import shutil
 import signal
+import stat
 import sys
 import time
 import traceback
@@ -73,6 +74,7 @@ class Churner:
         self.counter = 0
         self.done = {}
         self.held = []
+        self.writers = []
         self.lists = {"file": [], "directory": [], "other": []}
         os.makedirs(root, exist_ok=True)
         self.top = Node(root, None, "directory")
@@ -80,7 +82,7 @@ class Churner:
             (16, self.create), (10, self.append), (6, self.rewrite), (4, self.overwrite), (4, self.truncate), (2, self.mapped), (9, self.delete),
             (8, self.rename), (4, self.renameOver), (8, self.makeDirectory), (2, self.makeChain), (3, self.deleteTree), (6, self.renameDirectory),
             (3, self.exchange), (3, self.outAndIn), (2, self.give), (2, self.take), (6, self.mode), (5, self.times), (3, self.attribute),
-            (4, self.link), (4, self.symlink), (2, self.pipe), (3, self.temporary), (7, self.editorSave), (3, self.changeKind), (1, self.recreateHeld)]
+            (4, self.link), (4, self.symlink), (3, self.special), (3, self.temporary), (2, self.keepOpen), (4, self.writeOn), (7, self.editorSave), (3, self.changeKind), (1, self.recreateHeld)]
         if ROOT:
             self.kinds.append((3, self.owner))
 
@@ -104,9 +106,9 @@ class Churner:
                     self.done[action.__name__] = self.done.get(action.__name__, 0) + 1
                     if done == operations:
                         break
-        for descriptor in self.held:
+        for descriptor in self.held + [file for file, _ in self.writers]:
             os.close(descriptor)
-        self.held = []
+        self.held, self.writers = [], []
 
     def size(self):
         return sum(map(len, self.lists.values()))
@@ -257,9 +259,25 @@ class Churner:
             os.write(file, self.data())
             if LIBRARY.linkat(HERE, b"/proc/self/fd/%d" % file, HERE, folder + b"/" + name, FOLLOW) != 0:
                 return False
+            if self.random.random() < 0.3:
+                os.write(file, b"not whole yet")
         finally:
             os.close(file)
         self.add(name, parent, "file")
+
+    def keepOpen(self):
+        node = self.file()
+        self.writers.append((os.open(node.path(), os.O_WRONLY | os.O_APPEND), node))
+        if len(self.writers) > 20:
+            os.close(self.writers.pop(0)[0])
+
+    def writeOn(self):
+        """Through a descriptor that was opened before the file got the name that it has now."""
+        file, node = self.random.choice(self.writers)
+        # Gone, or in another process's hands.
+        if node.slot >= len(self.lists["file"]) or self.lists["file"][node.slot] is not node:
+            return False
+        os.write(file, self.data() + b"!")
 
     def editorSave(self):
         node = self.random.choice(self.lists["file"])
@@ -312,9 +330,11 @@ class Churner:
         os.symlink(b"target %d" % self.random.randrange(1000), parent.path() + b"/" + name)
         self.add(name, parent, "other")
 
-    def pipe(self):
+    def special(self):
+        """A FIFO, a socket, or a device."""
         parent, name = self.free()
-        os.mkfifo(parent.path() + b"/" + name)
+        kinds = (stat.S_IFIFO, stat.S_IFSOCK) + ((stat.S_IFCHR, stat.S_IFBLK) if ROOT else ())
+        os.mknod(parent.path() + b"/" + name, self.random.choice(kinds) | 0o600, os.makedev(1, 3))
         self.add(name, parent, "other")
 
     def exchange(self):
