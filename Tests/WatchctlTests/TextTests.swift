@@ -65,7 +65,7 @@ struct TextTests {
         let half = ProgressAmounts(files: 1200, filesTotal: 3000, bytes: 512 << 20, bytesTotal: 1 << 30)
         #expect(
             ProgressLine.text("snapshot", half, elapsed: .seconds(4))
-                == "snapshot: 1,200 of 3,000 files, 512 MiB of 1 GiB, 128 MiB/s, 4.0s left")
+                == "snapshot: [#########-----------] 1,200 of 3,000 files, 512 MiB of 1 GiB, 128 MiB/s, 4.0s left")
         let unknown = ProgressAmounts(files: 3, bytes: 2048)
         #expect(ProgressLine.text("restoring", unknown, elapsed: .seconds(2)) == "restoring: 3 files, 2 KiB, 1 KiB/s")
         #expect(ProgressLine.text("verifying", ProgressAmounts(), elapsed: .zero) == "verifying: 0 B, 0 B/s")

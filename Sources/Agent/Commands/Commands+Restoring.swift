@@ -7,6 +7,7 @@ package import Kernel
 package import Restoring
 internal import Scanning
 internal import Storing
+internal import Synchronization
 
 package struct RestoreOrder: Sendable {
     package enum Placing: Sendable {
@@ -48,11 +49,12 @@ package struct RestoreOrder: Sendable {
 extension Commands {
     /// Restores paths, or everything, as they were at a moment.
     ///
+    /// - Parameter progress: Told of what is done and of all that there is to do; finding that out takes a look at all of it before.
     /// - Returns: What was restored, where and from which snapshot, with everything that was not.
     /// - Throws: `AgentError.notInSnapshot`, `.noSnapshot`, `.rolledBack`, `.usage` for a malformed pattern, `.failed` when no path passes the
     ///   patterns; `Errno` when the target cannot be made.
     package func restore(
-        _ order: RestoreOrder, progress: @escaping @Sendable (RestoreProgress) -> Void = { _ in },
+        _ order: RestoreOrder, progress: (@Sendable (_ done: RestoreProgress, _ total: RestoreProgress) -> Void)? = nil,
         isCancelled: @escaping @Sendable () -> Bool = { false }
     ) throws -> (report: RestoreReport, target: Path, snapshot: SnapshotRow) {
         let filter = RestoreRequest.Filter(
@@ -66,8 +68,14 @@ extension Commands {
         let (target, selections) = try order.resolve(number)
         let request = RestoreRequest(
             snapshot: number, selections: selections, target: target, overwrite: order.overwrite, isDryRun: order.isDryRun, filter: filter)
+        let total = Mutex(RestoreProgress())
         let restorer = try Restorer(
-            request, catalog: session.catalog, shelf: session.shelf(), keys: session.keys, progress: progress, isCancelled: isCancelled)
+            request, catalog: session.catalog, shelf: session.shelf(), keys: session.keys,
+            progress: { done in progress?(done, total.withLock { $0 }) }, isCancelled: isCancelled)
+        if progress != nil {
+            let all = try restorer.total()
+            total.withLock { $0 = all }
+        }
         let report = try restorer.run()
         if isCancelled() { throw AgentError.interrupted }
         if report.isEmpty, !(order.include.isEmpty && order.exclude.isEmpty) {

@@ -55,9 +55,8 @@ extension Watchctl {
             let order = try order()
             let line = common.progress(dryRun ? "looking" : "restoring", json: json.isOn)
             defer { line.end() }
-            let (report, target, snapshot) = try commands.restore(order, progress: { line.update(ProgressAmounts($0)) }) {
-                Interruption.isRequested
-            }
+            let show: @Sendable (RestoreProgress, RestoreProgress) -> Void = { line.update(ProgressAmounts($0, of: $1)) }
+            let (report, target, snapshot) = try commands.restore(order, progress: line.isShown ? show : nil) { Interruption.isRequested }
             line.end()
             let result = RestoreResult(report, target: target, snapshot: snapshot.number, isDryRun: dryRun)
             let time = Timestamp(milliseconds: snapshot.time).localText
@@ -81,7 +80,7 @@ extension Watchctl {
 }
 
 extension ProgressAmounts {
-    init(_ progress: RestoreProgress) {
-        self.init(files: progress.files, bytes: progress.bytes)
+    init(_ done: RestoreProgress, of total: RestoreProgress = RestoreProgress()) {
+        self.init(files: done.files, filesTotal: total.files, bytes: done.bytes, bytesTotal: total.bytes)
     }
 }

@@ -16,7 +16,7 @@ struct ProgressAmounts: Hashable, Sendable {
 
 final class ProgressLine: Sendable {
     private let verb: String
-    private let isShown: Bool
+    let isShown: Bool
     private let started = BootInstant.now()
     private let state = Mutex(State())
 
@@ -54,7 +54,7 @@ final class ProgressLine: Sendable {
         }
     }
 
-    /// `restoring: 12 of 300 files, 1.2 MiB of 3 GiB, 120 MiB/s, 18s left`
+    /// `restoring: [####----------------] 12 of 300 files, 614 MiB of 3 GiB, 120 MiB/s, 18s left`; the bar where it is known how much there is.
     static func text(_ verb: String, _ amounts: ProgressAmounts, elapsed: Duration) -> String {
         var parts: [String] = []
         if amounts.files > 0 || amounts.filesTotal > 0 {
@@ -69,6 +69,15 @@ final class ProgressLine: Sendable {
             let left = min(Double(amounts.bytesTotal - amounts.bytes) / rate, 1e9)
             parts.append("\(DurationText.rough(.seconds(left))) left")
         }
-        return "\(verb): " + parts.joined(separator: ", ")
+        return "\(verb): \(bar(amounts))" + parts.joined(separator: ", ")
+    }
+
+    /// By bytes; a crowd of small files counts as well.
+    private static func bar(_ amounts: ProgressAmounts) -> String {
+        let (width, costOfFile) = (20, 4096.0)
+        let total = Double(amounts.bytesTotal) + Double(amounts.filesTotal) * costOfFile
+        if total == 0 { return "" }
+        let done = Int(min(1, (Double(amounts.bytes) + Double(min(amounts.files, amounts.filesTotal)) * costOfFile) / total) * Double(width))
+        return "[" + String(repeating: "#", count: done) + String(repeating: "-", count: width - done) + "] "
     }
 }
