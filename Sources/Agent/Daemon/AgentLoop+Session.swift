@@ -65,7 +65,8 @@ extension AgentLoop {
             let record = session.record
             let history = damageOfHistory(session)
             tell(.compactable(try CompactionRun.isWaiting(session)))
-            let isDamaged = try session.isDamaged
+            // Found out by a look at all that the catalog has; a snapshot damages nothing.
+            let isDamaged = afterSnapshot && !isDamageKnown ? false : try session.isDamaged
             if isDamaged, !isDamageKnown { tell(.damageSuspected) }
             isDamageKnown = isDamaged
             // A passphrase of an older key does not open what is sealed now.
