@@ -65,8 +65,8 @@ extension AgentLoop {
             let record = session.record
             let history = damageOfHistory(session)
             tell(.compactable(try CompactionRun.isWaiting(session)))
-            // Found out by a look at all that the catalog has; a snapshot damages nothing.
-            let isDamaged = afterSnapshot && !isDamageKnown ? false : try session.isDamaged
+            // A look at all that the catalog has, and after a snapshot only where something is on record.
+            let isDamaged = afterSnapshot && history == nil ? false : try session.isDamaged
             if isDamaged, !isDamageKnown { tell(.damageSuspected) }
             isDamageKnown = isDamaged
             // A passphrase of an older key does not open what is sealed now.
