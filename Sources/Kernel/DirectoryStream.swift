@@ -24,10 +24,10 @@ public struct DirectoryStream: ~Copyable {
     /// The next name, or nil at the end. "." and ".." are left out.
     ///
     /// - Throws: The errno of getdents64(2), for example EIO; names already given stay valid.
-    public mutating func next() throws(Errno) -> [UInt8]? { try next(startingWith: []) }
+    public mutating func next() throws(Errno) -> [UInt8]? { try next { _ in true } }
 
-    /// The next name that begins with these bytes, or nil at the end. Other names cost no memory.
-    public mutating func next(startingWith start: [UInt8]) throws(Errno) -> [UInt8]? {
+    /// The next name that is wanted, or nil at the end. Other names cost no memory.
+    public mutating func next(where isWanted: (UnsafeRawBufferPointer) -> Bool) throws(Errno) -> [UInt8]? {
         while true {
             errno = 0
             guard let entry = readdir(stream) else {
@@ -37,10 +37,9 @@ public struct DirectoryStream: ~Copyable {
             // d_name ends with a NUL inside the record that the kernel gave.
             let name: [UInt8]? = withUnsafePointer(to: &entry.pointee.d_name) { field in
                 field.withMemoryRebound(to: CChar.self, capacity: 256) { text in
-                    let count = strlen(text)
-                    // Both hold at least as many bytes as are compared.
-                    guard count >= start.count, memcmp(text, start, start.count) == 0 else { return nil }
-                    return Array(UnsafeRawBufferPointer(start: text, count: count))
+                    // Valid for this call, up to the NUL.
+                    let name = UnsafeRawBufferPointer(start: text, count: strlen(text))
+                    return isWanted(name) ? Array(name) : nil
                 }
             }
             guard let name else { continue }

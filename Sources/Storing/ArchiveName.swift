@@ -52,7 +52,7 @@ package struct ArchiveName: Hashable, Sendable {
     private static let suffix = Array(".enc".utf8)
 
     /// A number of nine digits, or more without a leading zero. Also of temporary names.
-    static func number(_ digits: ArraySlice<UInt8>) -> UInt64? {
+    static func number(_ digits: some Collection<UInt8>) -> UInt64? {
         guard digits.count >= ArchiveName.digits, digits.count <= 20,
             digits.count == ArchiveName.digits || digits.first != UInt8(ascii: "0")
         else { return nil }
@@ -66,6 +66,9 @@ package struct ArchiveName: Hashable, Sendable {
         }
         return value == 0 ? nil : value
     }
+
+    /// What stands before the first hyphen, whatever follows it.
+    static func leadingNumber(of name: UnsafeRawBufferPointer) -> UInt64? { number(name.prefix { $0 != UInt8(ascii: "-") }) }
 }
 
 extension ArchiveName: Comparable {

@@ -194,7 +194,7 @@ extension ArchiveWriter {
     /// A lock that does not hold (some network file systems) shows as two archives of one number.
     private func checkAlone(_ name: ArchiveName) throws {
         do {
-            if try storage.names(of: number).contains(where: { $0 != name }) {
+            if try storage.names(of: number...number).contains(where: { $0 != name }) {
                 throw StorageError(
                     .secondWriter, "another writer published archive \(number) at the same time", at: sink.path,
                     remedy: "let only one machine write to this repository")

@@ -21,13 +21,12 @@ package final class LocalStorage: Storage {
         try entries().archives.sorted { $0.name < $1.name }
     }
 
-    package func names(of number: UInt64) throws(StorageError) -> [ArchiveName] {
-        let start = Array("\(padded(number, ArchiveName.digits))-".utf8)
+    package func names(of numbers: ClosedRange<UInt64>) throws(StorageError) -> [ArchiveName] {
         let place = try openDirectory(.read)
         do throws(Errno) {
             var result: [ArchiveName] = []
             var names = try DirectoryStream(place)
-            while let bytes = try names.next(startingWith: start) {
+            while let bytes = try names.next(where: { ArchiveName.leadingNumber(of: $0).map(numbers.contains) ?? false }) {
                 if let name = ArchiveName(bytes: bytes) { result.append(name) }
             }
             return result

@@ -24,8 +24,8 @@ package protocol Storage: Sendable {
     /// - Throws: `.notThere` when the place itself is gone: nothing is said about the archives then.
     func list() throws(StorageError) -> [StoredArchive]
 
-    /// The archives of one number: more than one means two writers. Asks for names only, so it costs a fraction of `list`.
-    func names(of number: UInt64) throws(StorageError) -> [ArchiveName]
+    /// The archives of these numbers, in no order. Asks for names only, so it costs a fraction of `list`.
+    func names(of numbers: ClosedRange<UInt64>) throws(StorageError) -> [ArchiveName]
 
     /// A text that changes whenever an archive comes or goes. Nil where that cannot be told, or when the last change is too
     /// recent for the clock of the file system to tell the next one apart.

@@ -42,9 +42,9 @@ final class MortalStorage: Storage {
         return try base.list()
     }
 
-    func names(of number: UInt64) throws(StorageError) -> [ArchiveName] {
+    func names(of numbers: ClosedRange<UInt64>) throws(StorageError) -> [ArchiveName] {
         try live()
-        return try base.names(of: number)
+        return try base.names(of: numbers)
     }
 
     var stamp: String? { isDead ? nil : base.stamp }

@@ -44,9 +44,9 @@ final class FaultyStorage: Storage {
         return try base.list()
     }
 
-    func names(of number: UInt64) throws(StorageError) -> [ArchiveName] {
+    func names(of numbers: ClosedRange<UInt64>) throws(StorageError) -> [ArchiveName] {
         try check(.list)
-        return try base.names(of: number)
+        return try base.names(of: numbers)
     }
 
     var stamp: String? { base.stamp }

@@ -19,7 +19,7 @@ final class MemoryStorage: Storage {
             .sorted { $0.name < $1.name }
     }
 
-    func names(of number: UInt64) throws(StorageError) -> [ArchiveName] { try list().map(\.name).filter { $0.number == number } }
+    func names(of numbers: ClosedRange<UInt64>) throws(StorageError) -> [ArchiveName] { try list().map(\.name).filter { numbers.contains($0.number) } }
 
     var stamp: String? { nil }
 

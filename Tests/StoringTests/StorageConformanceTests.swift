@@ -69,6 +69,18 @@ struct StorageConformanceTests {
     }
 
     @Test(arguments: Kind.allCases)
+    func namesAreOfTheNumbersThatAreAskedFor(kind: Kind) throws {
+        let (storage, keeper) = try kind.make()
+        defer { withExtendedLifetime(keeper) {} }
+        let names = try [1, 9, 10, 1_000_000_000, 18_446_744_073_709_551_615].map { try publish(storage, $0, [[1]]).name }
+        for (index, name) in names.enumerated() {
+            #expect(try storage.names(of: name.number...name.number) == [name])
+            #expect(try storage.names(of: name.number...(.max)).sorted() == Array(names[index...]))
+        }
+        #expect(try storage.names(of: 2...8).isEmpty)
+    }
+
+    @Test(arguments: Kind.allCases)
     func listIsSortedByNumber(kind: Kind) throws {
         let (storage, keeper) = try kind.make()
         defer { withExtendedLifetime(keeper) {} }

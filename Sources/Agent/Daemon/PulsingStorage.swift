@@ -13,7 +13,7 @@ struct PulsingStorage: Storage {
 
     func list() throws(StorageError) -> [StoredArchive] { try base.list() }
 
-    func names(of number: UInt64) throws(StorageError) -> [ArchiveName] { try base.names(of: number) }
+    func names(of numbers: ClosedRange<UInt64>) throws(StorageError) -> [ArchiveName] { try base.names(of: numbers) }
 
     var stamp: String? { base.stamp }
 

@@ -92,8 +92,7 @@ extension Session {
     /// - Throws: `StorageError.secondWriter`.
     private func checkSoleWriter(publishing published: [ArchiveName] = []) throws {
         // An old copy that came back has a lower number, and is superseded.
-        let comparedTo = comparedTo
-        let newer = Set(try storage.list().lazy.map(\.name).filter { $0.number > comparedTo }).subtracting(published).subtracting(setAside)
+        let newer = Set(try storage.names(of: (comparedTo &+ 1)...(.max))).subtracting(published).subtracting(setAside)
         if newer.isEmpty { return }
         let strange = newer.subtracting(try catalog.archives(newer.map(\.number)).map(\.archive.name))
         guard let one = strange.min(by: { $0.number < $1.number }) else { return }
