@@ -75,7 +75,8 @@ package struct ManifestWriter: Sendable {
     package mutating func takeFrame() -> [UInt8] {
         let taken = frame
         frame = []
-        frame.reserveCapacity(taken.count)
+        // Frames end near the same size; one that grew beyond what was reserved would take twice the memory.
+        frame.reserveCapacity(taken.count + taken.count / 64)
         previousPath = []
         userNames.removeAll(keepingCapacity: true)
         groupNames.removeAll(keepingCapacity: true)

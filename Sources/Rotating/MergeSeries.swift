@@ -30,7 +30,8 @@ package final class MergeSeries {
     private static let payloadSizes = 1 << 20...16 << 20
     /// While somebody waits: two compressors of frames of 16 MiB alone take more memory than a rotation may.
     private static let quickPayloadSize = 4 << 20
-    private static let manifestSize = 4 << 20
+    /// Ends with a record, so somewhat behind this: up to 4 MiB, for which xz takes a third less memory than for a byte more.
+    private static let manifestSize = 4 << 20 - 64 << 10
     /// Bytes of manifest that are compressed as well as data is. The manifest of a full snapshot of a million entries is longer, and
     /// compressing all of it at that level takes longer than everything else in a rotation: the rest waits for the deep lane.
     private static let manifestAtLevel = 16 << 20

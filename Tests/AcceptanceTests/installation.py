@@ -291,6 +291,11 @@ class Installation:
         finally:
             connection.close()
 
+    def pause(self):
+        """Pauses the daemon, and waits for the end of what it was at."""
+        self.run("pause")
+        self.waitForStatus(lambda status: status["activity"]["state"] == "paused", "the pause")
+
     def waitForStatus(self, condition, what="the awaited status", timeout=None):
         """Reads events until `condition(status)` is true; returns that status."""
         limit = timeout or PATIENCE

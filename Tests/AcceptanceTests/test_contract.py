@@ -217,7 +217,7 @@ class StatusTests(ContractTestCase):
         # While nothing changes, the confirmed moment moves on with the clock.
         first = installation.status()["confirmed"]
         self.assertGreater(installation.status()["confirmed"], first)
-        installation.run("pause")
+        installation.pause()
         write(f"{installation.source}/document", "unsaved")
         installation.waitUntil(lambda: installation.status()["pending"]["paths"] > 0, "the change is noted")
         # The moment to be asked about has to pass; no event announces it.

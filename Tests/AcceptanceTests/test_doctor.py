@@ -35,7 +35,7 @@ class DoctorTests(InstallationTestCase):
 
     def testWhatIsOnItsWayIsNoFault(self):
         installation = self.watched()
-        installation.run("pause")
+        installation.pause()
         write(f"{installation.source}/folder/new", "not yet")
         os.unlink(f"{installation.source}/document")
         report = installation.run("doctor", "--json")
@@ -46,7 +46,7 @@ class DoctorTests(InstallationTestCase):
 
     def testOtherNamesOfAFileAreOnTheirWayWithIt(self):
         installation = self.watched(make=lambda installation: os.link(f"{installation.source}/document", f"{installation.source}/folder/other"))
-        installation.run("pause")
+        installation.pause()
         write(f"{installation.source}/document", "by one of its names")
         report = installation.run("doctor", "--json")
         self.assertEqual((report["different"], report["waiting_count"]), ([], 2))

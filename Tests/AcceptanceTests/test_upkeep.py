@@ -67,7 +67,7 @@ class UpkeepTestCase(InstallationTestCase):
 
     def startDaemon(self):
         self.installation.startDaemon()
-        self.installation.waitForStatus(lambda status: status["verdict"] == "protected", "protection")
+        self.installation.waitForStatus(lambda status: status["verdict"] == "protected" and status["activity"]["state"] == "idle", "protection")
 
 
 class ForgetTests(UpkeepTestCase):

@@ -198,7 +198,7 @@ class ClockTests(VerdictTestCase):
 
     def testPausedAndForgotten(self):
         installation = self.clocked(settings=AT_ONCE)
-        installation.run("pause")
+        installation.pause()
         self.waitForVerdict(installation, "degraded", "paused")
         # Nothing has changed: a day later everything is in a snapshot still, and it is said all the same.
         self.set(25 * HOUR)
@@ -220,7 +220,7 @@ class ClockTests(VerdictTestCase):
 
     def testLimitIsThatOfTheConfiguration(self):
         installation = self.clocked(settings=AT_ONCE + '[limits]\nlongest_wait = "2h"\n')
-        installation.run("pause")
+        installation.pause()
         write(f"{installation.source}/document", "second")
         installation.waitUntil(lambda: installation.status()["pending"]["paths"] > 0, "the change is noted")
         self.set(HOUR)
