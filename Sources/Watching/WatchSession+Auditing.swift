@@ -54,7 +54,13 @@ extension WatchSession {
             let (place, identity) = state.withLock { ($0.tree.path(of: watch), $0.tree.identity(of: watch)) }
             // Renamed or removed since.
             if place != path { return true }
-            return known.contains(watch) && (try? FileStatus(of: path))?.identity == identity && !isExcludedDirectory(path)
+            guard known.contains(watch) else { return false }
+            do throws(Errno) {
+                return try FileStatus(of: path).identity == identity && !isExcludedDirectory(path)
+            } catch {
+                // Below a directory that has become unreadable nobody can look; the watch goes on all the same.
+                return error == .permissionDenied
+            }
         }
     }
 

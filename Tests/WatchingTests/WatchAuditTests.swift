@@ -62,6 +62,15 @@ struct WatchAuditTests {
         #expect(audit.blind.isEmpty && audit.stale.isEmpty)
     }
 
+    /// Its watches go on: nobody can look below it, which is a problem of the snapshot and no fault of the watcher.
+    @Test(.enabled(if: ProcessIdentity.uid != 0)) func directoryThatBecomesUnreadableIsNotWatchedInVain() throws {
+        let live = try LiveWatch(prepare: { try $0.directory("closed/deep/deeper") })
+        try live.shell("chmod 0 closed")
+        let audit = try audit(live)
+        try live.shell("chmod 700 closed")
+        #expect(audit.blind.isEmpty && audit.stale.isEmpty)
+    }
+
     /// Directories come, move and go while they are walked over.
     @Test func changingTreeIsAcquitted() throws {
         let live = try LiveWatch(prepare: { tree in for number in 0..<30 { try tree.directory("\(number)/a/b") } })
