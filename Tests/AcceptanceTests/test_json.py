@@ -1,106 +1,65 @@
 """Every --json form is as Sources/Agent/Agent.docc/JSONForms.md says: each key there, each of its type, and none besides.
 
-In:  the tables of that page, and what the commands print on a small repository.  Out: agreement.
+In:  the JSON Schemas that Scripts/schemas.py makes of the tables of that page, and what the commands print on a small repository.
+Out: agreement, as the validator `jsonschema` sees it.
 """
+import json
 import os
-import re
 import shutil
+import subprocess
+import sys
 import unittest
+
+import jsonschema
 
 from installation import (AT_ONCE, DAMAGED, FAILED, PARTIAL, PROJECT, InstallationTestCase, read, write)
 
-PAGE = os.path.join(PROJECT, "Sources", "Agent", "Agent.docc", "JSONForms.md")
-TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+sys.path.insert(0, os.path.join(PROJECT, "Scripts"))
+import schemas   # noqa: E402
 
 
-class Key:
-    """A row of a table: what the value of one key may be."""
-
-    def __init__(self, text):
-        self.optional = text.endswith(", optional")
-        text = text.removesuffix(", optional")
-        self.nullable = text.endswith("or null")
-        self.type = text.removesuffix("or null").rstrip(" ,")
-        self.choices = self.type.removeprefix("one of ").split(", ") if self.type.startswith("one of ") else None
-        known = {"text", "time", "number", "amount", "flag", "object", "array", "array of text"}
-        assert self.choices or self.type in known, f"{self.type!r} is no type of the page"
-
-    def fits(self, value):
-        if value is None:
-            return self.nullable
-        if self.choices:
-            return value in self.choices
-        # In Python a truth value is a number as well.
-        isNumber = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return {
-            "text": lambda: isinstance(value, str),
-            "time": lambda: isinstance(value, str) and bool(TIME.match(value)),
-            "number": lambda: isNumber and isinstance(value, int) and value >= 0,
-            "amount": lambda: isNumber,
-            "flag": lambda: isinstance(value, bool),
-            "object": lambda: isinstance(value, dict),
-            "array": lambda: isinstance(value, list),
-            "array of text": lambda: isinstance(value, list) and all(isinstance(item, str) for item in value),
-        }[self.type]()
+def closed(schema):
+    """The same schema, which allows no key that it does not name."""
+    if isinstance(schema, list):
+        return [closed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    result = {name: closed(each) for name, each in schema.items()}
+    return {**result, "additionalProperties": False} if isinstance(result.get("properties"), dict) else result
 
 
-def forms():
-    """{heading: {key: Key}} of all tables whose first column is `key`."""
-    result = {}
-    for section in re.split(r"^## ", read(PAGE).decode(), flags=re.MULTILINE)[1:]:
-        heading, _, body = section.partition("\n")
-        rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in body.splitlines() if line.startswith("|")]
-        assert rows[0][:2] == ["key", "type"], heading
-        result[heading] = {row[0].strip("`"): Key(row[1]) for row in rows[2:]}
-    return result
+def keys(schema, prefix=""):
+    """All that a schema names, as the page writes them: `outer.inner`, `array[].key`."""
+    inner, prefix = (schema["items"], prefix + "[]") if "items" in schema else (schema, prefix)
+    for name, each in inner.get("properties", {}).items():
+        key = prefix + "." * bool(prefix) + name
+        yield key
+        yield from keys(each, key)
 
 
-def disagreements(form, value):
-    """Where a value is not as its form says; `seen` are the keys that had a value other than null, an optional one included."""
-    found, seen = [], set()
-
-    def look(place, value):
-        key = form.get(place)
-        if key is None:
-            found.append(f"{place} is not on the page")
-            return
-        if not key.fits(value):
-            found.append(f"{place}: {value!r} is no {key.choices or key.type}{' or null' if key.nullable else ''}")
-            return
-        if value is not None:
-            seen.add(place)
-        if isinstance(value, dict):
-            members(place + ".", value)
-        elif key.type == "array":
-            for item in value:
-                members(place + "[]." if place != "[]" else "[].", item)
-
-    def members(prefix, value):
-        if not isinstance(value, dict):
-            found.append(f"{prefix}: {value!r} is no object")
-            return
-        for name in value:
-            look(prefix + name, value[name])
-        for name, key in form.items():
-            inner = name.removeprefix(prefix)
-            if name.startswith(prefix) and inner != "[]" and not re.search(r"[.\[]", inner) and inner not in value and not key.optional:
-                found.append(f"{name} is missing")
-
-    if "[]" in form:
-        look("[]", value)
-    else:
-        members("", value)
-    return found, seen
+def seen(value, prefix=""):
+    """The keys that have a value other than null."""
+    if isinstance(value, list):
+        return set().union(*[seen(each, prefix + "[]") for each in value])
+    found = set()
+    for name, each in value.items() if isinstance(value, dict) else ():
+        if each is not None:
+            key = prefix + "." * bool(prefix) + name
+            found |= {key} | seen(each, key)
+    return found
 
 
 class JSONTests(InstallationTestCase):
-    FORMS = forms()
+    FORMS = schemas.schemas()
+
+    def assertFits(self, heading, value):
+        validator = jsonschema.Draft202012Validator(closed(self.FORMS[heading]))
+        self.assertEqual([f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)], [], heading)
 
     def check(self, heading, value, unseen=()):
         """Compares, and requires that every key of the form had a value, but those named."""
-        found, seen = disagreements(self.FORMS[heading], value)
-        self.assertEqual(found, [], heading)
-        missed = [key for key in self.FORMS[heading] if key not in seen and not any(key.startswith(name) for name in unseen)]
+        self.assertFits(heading, value)
+        missed = [key for key in keys(self.FORMS[heading]) if key not in seen(value) and not any(key.startswith(name) for name in unseen)]
         self.assertEqual(missed, [], f"{heading}: nothing was compared with these keys")
 
     def small(self, settings=""):
@@ -113,6 +72,14 @@ class JSONTests(InstallationTestCase):
         write(f"{installation.source}/new", "new")
         installation.snapshot("--tag", "holiday")
         return installation
+
+    def testSchemasAreWrittenAndValid(self):
+        installation = self.install()
+        directory = f"{installation.directory}/schemas"
+        subprocess.run([os.path.join(PROJECT, "Scripts", "schemas.py"), directory], check=True)
+        self.assertEqual(len(os.listdir(directory)), len(self.FORMS))
+        for name in os.listdir(directory):
+            jsonschema.Draft202012Validator.check_schema(json.loads(read(f"{directory}/{name}")))
 
     def testThePageIsComparedWithEveryCommand(self):
         text = read(os.path.abspath(__file__)).decode()
@@ -139,8 +106,7 @@ class JSONTests(InstallationTestCase):
     def testStatisticsBeforeTheFirstSnapshot(self):
         installation = self.install()
         # The presets of an empty repository: null, zero and empty arrays.
-        found, _ = disagreements(self.FORMS["stats"], installation.run("stats", "--json"))
-        self.assertEqual(found, [])
+        self.assertFits("stats", installation.run("stats", "--json"))
 
     def testExplaining(self):
         installation = self.small(settings='[exclude]\npatterns = ["!*.jpg"]\n')
@@ -151,8 +117,7 @@ class JSONTests(InstallationTestCase):
         installation.snapshot()
         self.check("explain", installation.run("explain", path, "--json"), unseen=["watch"])
         for other in ("/", "/absent", f"{installation.source}/absent", f"{installation.source}/new/below", installation.source):
-            found, _ = disagreements(self.FORMS["explain"], installation.run("explain", other, "--json"))
-            self.assertEqual(found, [])
+            self.assertFits("explain", installation.run("explain", other, "--json"))
         # With a daemon, and a change that rests for an hour.
         installation.configure('[schedule]\nquiet = "1h"\ndeadline = "1h"\n')
         installation.startDaemon()
@@ -213,8 +178,7 @@ class JSONTests(InstallationTestCase):
         target = f"{installation.directory}/target"
         self.check("restore", installation.restore(1, target), unseen=["problems["])
         self.check("restore", installation.restore(2, target, expect=PARTIAL), unseen=["problems["])
-        found, _ = disagreements(self.FORMS["restore"], installation.run("restore", "--dry-run", "--to", target, "--json", expect=None))
-        self.assertEqual(found, [])
+        self.assertFits("restore", installation.run("restore", "--dry-run", "--to", target, "--json", expect=None))
         # A repository without its archives restores nothing, and names what is lost.
         shutil.rmtree(target)
         archive = f"{installation.repository}/archives/{installation.archives()[0]}"
