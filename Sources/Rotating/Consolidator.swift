@@ -118,9 +118,11 @@ extension Consolidator {
         _ group: MergeGroup, _ needed: NeededChunks, _ treatment: Treatment = .move, takesData: Bool = false
     ) throws -> Replacement {
         let sources = try GroupSources(group, catalog: catalog)
-        let series = series(time: sources.kept.time, isQuick: treatment == .move)
+        let taken = sources.commits + (takesData ? sources.dataArchives : [])
+        // Where room is short, what is written must not be larger than what it replaces.
+        let isRoomy = (storage.freeBytes ?? .max) / 2 > taken.reduce(0) { $0 + $1.size }
+        let series = series(time: sources.kept.time, isQuick: treatment == .move, defers: treatment == .move && isRoomy)
         do {
-            let taken = sources.commits + (takesData ? sources.dataArchives : [])
             for archive in taken {
                 let use = try ArchiveUse(archive, catalog, needed, withCopies: sources.kept.isStandalone)
                 if use.frames.isEmpty { continue }
@@ -229,7 +231,7 @@ extension Consolidator {
     ///
     /// - Throws: What `body` throws, `StorageError`, `CatalogError`. Nothing that is not recorded is left.
     package func writeData(_ body: (MergeSeries) throws -> Void) throws -> [PublishedArchive] {
-        let series = series(time: numbers.now(), isQuick: false)
+        let series = series(time: numbers.now(), isQuick: false, defers: false)
         do {
             try body(series)
             try series.endSeries(highestSnapshot: try numbers.highestSnapshot())
@@ -245,9 +247,9 @@ extension Consolidator {
         }
     }
 
-    private func series(time: Int64, isQuick: Bool) -> MergeSeries {
+    private func series(time: Int64, isQuick: Bool, defers: Bool) -> MergeSeries {
         MergeSeries(
-            storage: storage, repository: repository, pool: pool, settings: settings, isQuick: isQuick, time: time,
+            storage: storage, repository: repository, pool: pool, settings: settings, isQuick: isQuick, defers: defers, time: time,
             nextNumber: numbers.next)
     }
 

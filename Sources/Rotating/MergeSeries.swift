@@ -20,8 +20,10 @@ package final class MergeSeries {
     private var gathered = GatheredEntries()
     private var payload = DataPayload()
     private var manifest = ManifestWriter()
+    private var dataBytes = 0
     private var manifestBytes = 0
     private let isQuick: Bool
+    private let defers: Bool
     private(set) var published: [PublishedArchive] = []
     /// Frames that keep a payload which the deep lane would have made smaller: compressed by the fast lane, or small.
     private var fastFrames = 0
@@ -32,8 +34,10 @@ package final class MergeSeries {
     private static let quickPayloadSize = 4 << 20
     /// Ends with a record, so somewhat behind this: up to 4 MiB, for which xz takes a third less memory than for a byte more.
     private static let manifestSize = 4 << 20 - 64 << 10
-    /// Bytes of manifest that are compressed as well as data is. The manifest of a full snapshot of a million entries is longer, and
-    /// compressing all of it at that level takes longer than everything else in a rotation: the rest waits for the deep lane.
+    /// Bytes of regrouped data and of manifest that are compressed as well as they can be while somebody waits. A day of ten thousand
+    /// snapshots has more, and so has the manifest of a full snapshot of a million entries: compressing all of it at that level takes
+    /// longer than everything else in a rotation, so the rest waits for the deep lane.
+    private static let dataAtLevel = 8 << 20
     private static let manifestAtLevel = 16 << 20
 
     /// It pays to rewrite this when there is time.
@@ -44,16 +48,19 @@ package final class MergeSeries {
     /// So many small frames are not worth a rewriting.
     package static let fewSmallFrames = 8
 
-    /// - Parameter isQuick: Somebody waits; what can be done later is.
+    /// - Parameters:
+    ///   - isQuick: Somebody waits, or works, and needs the memory.
+    ///   - defers: What takes long to compress can be done later, and takes up more room until then.
     init(
-        storage: any Storage, repository: RepositoryID, pool: SealingPool, settings: Consolidator.Settings, isQuick: Bool, time: Int64,
-        nextNumber: @escaping () throws -> UInt64
+        storage: any Storage, repository: RepositoryID, pool: SealingPool, settings: Consolidator.Settings, isQuick: Bool, defers: Bool,
+        time: Int64, nextNumber: @escaping () throws -> UInt64
     ) {
         self.storage = storage
         self.repository = repository
         self.pool = pool
         self.settings = settings
         self.isQuick = isQuick
+        self.defers = defers
         self.time = time
         self.nextNumber = nextNumber
     }
@@ -162,16 +169,21 @@ package final class MergeSeries {
 
     private func flush() throws {
         let (bytes, chunks) = payload.take()
-        try currentWriter().appendData(payload: bytes, chunks: chunks, level: settings.level)
+        dataBytes += bytes.count
+        try currentWriter().appendData(payload: bytes, chunks: chunks, level: level(isLate: dataBytes > MergeSeries.dataAtLevel))
         try endArchiveIfFull()
     }
 
     private func flushManifest() throws {
         let frame = manifest.takeFrame()
         manifestBytes += frame.count
-        let isDeferred = isQuick && manifestBytes > MergeSeries.manifestAtLevel && settings.level != .fast
-        if isDeferred { fastFrames += 1 }
-        try currentWriter().appendManifest(frame, level: isDeferred ? .fast : settings.level)
+        try currentWriter().appendManifest(frame, level: level(isLate: manifestBytes > MergeSeries.manifestAtLevel))
+    }
+
+    private func level(isLate: Bool) -> CompressionLevel {
+        guard defers, isLate, settings.level != .fast else { return settings.level }
+        fastFrames += 1
+        return .fast
     }
 
     private func endArchiveIfFull() throws {

@@ -35,10 +35,12 @@ package final class LocalStorage: Storage {
         }
     }
 
-    /// The directory's own times, once they lie two seconds back: ext4 and others count in ticks of some milliseconds, FAT in
-    /// two seconds.
+    /// The directory's own times, once nothing that comes later can have the same: ext4 and others count in ticks of up to ten
+    /// milliseconds, FAT in two seconds, and then the time is a multiple of ten milliseconds.
     package var stamp: String? {
-        guard let status = try? FileStatus(of: directory), Timestamp.now().duration(since: status.changed) > .seconds(2) else { return nil }
+        guard let status = try? FileStatus(of: directory) else { return nil }
+        let isFine = status.changed.nanoseconds % 10_000_000 != 0
+        guard Timestamp.now().duration(since: status.changed) > (isFine ? .milliseconds(100) : .seconds(2)) else { return nil }
         return [Int64(bitPattern: status.inode), status.modified.seconds, Int64(status.modified.nanoseconds), status.changed.seconds,
             Int64(status.changed.nanoseconds)].map(String.init).joined(separator: " ")
     }
