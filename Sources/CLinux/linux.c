@@ -62,6 +62,7 @@ int clinux_statx(int directory, const char *path, int flags, struct clinux_statu
 _Static_assert(FAN_MODIFY == IN_MODIFY && FAN_ATTRIB == IN_ATTRIB && FAN_CLOSE_WRITE == IN_CLOSE_WRITE, "fanotify(7)");
 _Static_assert(FAN_MOVED_FROM == IN_MOVED_FROM && FAN_MOVED_TO == IN_MOVED_TO, "fanotify(7)");
 _Static_assert(FAN_CREATE == IN_CREATE && FAN_DELETE == IN_DELETE, "fanotify(7)");
+_Static_assert(FAN_DELETE_SELF == IN_DELETE_SELF && FAN_MOVE_SELF == IN_MOVE_SELF, "fanotify(7)");
 _Static_assert(FAN_ONDIR == IN_ISDIR && FAN_Q_OVERFLOW == IN_Q_OVERFLOW, "fanotify(7)");
 
 union handle {
@@ -69,10 +70,10 @@ union handle {
     char room[sizeof(struct file_handle) + sizeof((struct clinux_handle *)0)->bytes];
 };
 
-int clinux_handle_of(int fd, struct clinux_handle *handle) {
+int clinux_handle_of(int fd, int flags, struct clinux_handle *handle) {
     union handle raw = {.head = {.handle_bytes = sizeof handle->bytes}};
     int mount;
-    int result = name_to_handle_at(fd, "", &raw.head, &mount, AT_EMPTY_PATH);
+    int result = name_to_handle_at(fd, "", &raw.head, &mount, AT_EMPTY_PATH | flags);
     if (result != 0) return result;
     handle->type = raw.head.handle_type;
     handle->count = raw.head.handle_bytes;

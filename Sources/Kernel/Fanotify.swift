@@ -1,8 +1,8 @@
-// The kernel's queue of the events of whole file systems, and the bytes it gives.
+// The kernel's queue of the events of whole file systems, or of directories, and the bytes it gives.
 // In: file systems and directories to mark.  Out: FanotifyEvent, in the order in which things happened; what happens to one
 // name again before it is read is added to the event that waits already.
 // Invariant: no byte sequence makes the decoder trap or read outside its buffer; a damaged rest is left out.
-// Source: fanotify(7), Linux 5.9.
+// Source: fanotify(7), Linux 5.9; without CAP_SYS_ADMIN 5.13, and directories only.
 
 internal import CLinux
 internal import Glibc
@@ -16,7 +16,8 @@ public struct Fanotify: ~Copyable, Sendable {
 
     /// A group that names each event by the handle of a directory and a name in it.
     ///
-    /// - Throws: EMFILE when the user has `max_user_groups` of them, EPERM where only root may, EINVAL before Linux 5.9.
+    /// - Throws: EMFILE when the user has `max_user_groups` of them, EPERM where only root may (before Linux 5.13, or by a
+    ///   filter of system calls), EINVAL before Linux 5.9.
     /// Source: fanotify_init(2).
     public init() throws(Errno) {
         let flags = FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_REPORT_DIR_FID | FAN_REPORT_NAME
@@ -29,22 +30,86 @@ public struct Fanotify: ~Copyable, Sendable {
     /// - Throws: EPERM without CAP_SYS_ADMIN, EXDEV in a subvolume with an id of its own, ENODEV where the file system has no
     ///   id, EOPNOTSUPP where it has no handles. Source: fanotify_mark(2), FAN_MARK_FILESYSTEM (Linux 4.20).
     public borrowing func markFileSystem(of directory: borrowing Descriptor, for events: Events) throws(Errno) {
-        try mark(directory, events, FAN_MARK_FILESYSTEM)
+        try mark(directory, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, events.union(.isDirectory))
     }
 
-    /// Reports events of the names in one directory.
+    /// Reports events of one directory and of the names in it. Marking again adds events. Of itself it reports only its own
+    /// attributes, move and end; those of a directory in it come by the handle of that one, marked or not.
     ///
-    /// - Throws: ENOSPC at `max_user_marks`, else as `markFileSystem`.
+    /// - Throws: ENOSPC at `max_user_marks`, EACCES without permission to read, EXDEV where a part of a file system has an id
+    ///   of its own and the kernel is older than 6.8 or the group marks others too, else as `markFileSystem`.
     public borrowing func markDirectory(_ directory: borrowing Descriptor, for events: Events) throws(Errno) {
-        try mark(directory, events, FAN_MARK_ONLYDIR)
+        try mark(directory, FAN_MARK_ADD | FAN_MARK_ONLYDIR, events.union([.isDirectory, .ofNames]))
     }
 
-    private borrowing func mark(_ directory: borrowing Descriptor, _ events: Events, _ kind: CInt) throws(Errno) {
+    /// Ends the reports of one directory; `events` are all that were asked for.
+    ///
+    /// - Throws: ENOENT when it is not marked.
+    public borrowing func unmarkDirectory(_ directory: borrowing Descriptor, for events: Events) throws(Errno) {
+        try mark(directory, FAN_MARK_REMOVE | FAN_MARK_ONLYDIR, events.union([.isDirectory, .ofNames]))
+    }
+
+    /// Whether this directory is marked. A mark ends without a word when its file system is unmounted.
+    public borrowing func isMarked(_ directory: borrowing Descriptor) throws(Errno) -> Bool {
+        do throws(Errno) {
+            // Nobody asks for this event, so that nothing is taken away.
+            try mark(directory, FAN_MARK_REMOVE | FAN_MARK_ONLYDIR, Events(rawValue: UInt32(FAN_OPEN)))
+            return true
+        } catch .noSuchFileOrDirectory { return false }
+    }
+
+    /// Whether `Events.renamed` can be asked for. The kernel looks at the events first, and then finds no such place.
+    public borrowing func hasRenames() -> Bool {
         let group = descriptor.rawValue
-        let place = directory.rawValue
-        let mask = UInt64(events.union(.isDirectory).rawValue)
-        // Without a path it is the open directory itself.
-        _ = try system { fanotify_mark(group, UInt32(FAN_MARK_ADD | kind), mask, place, nil) }
+        do throws(Errno) {
+            _ = try system { fanotify_mark(group, UInt32(FAN_MARK_ADD), UInt64(CLINUX_FAN_RENAME), AT_FDCWD, "") }
+            return true
+        } catch { return error == .noSuchFileOrDirectory }
+    }
+
+    private borrowing func mark(_ directory: borrowing Descriptor, _ flags: CInt, _ events: Events) throws(Errno) {
+        let group = descriptor.rawValue
+        _ = try withPath(of: directory) { path throws(Errno) in
+            try system { fanotify_mark(group, UInt32(flags), UInt64(events.rawValue), AT_FDCWD, path) }
+        }
+    }
+
+    /// The handles of the directories that are marked, `FileHandle.fileSystem` left out. Source: proc_pid_fdinfo(5), "f_handle".
+    ///
+    /// - Complexity: O(marks); the text is about 150 bytes for each.
+    public borrowing func markedDirectories() throws(Errno) -> Set<FileHandle> {
+        guard let path = Path("/proc/self/fdinfo/\(descriptor.rawValue)") else { return [] }
+        return Fanotify.markedDirectories(in: try path.readFile(limit: 1 << 30))
+    }
+
+    static func markedDirectories(in text: [UInt8]) -> Set<FileHandle> {
+        var result: Set<FileHandle> = []
+        for line in text.split(separator: UInt8(ascii: "\n")) where line.starts(with: "fanotify ino:".utf8) {
+            var type: Int32?
+            var bytes: [UInt8] = []
+            for field in line.split(separator: UInt8(ascii: " ")) {
+                let value = field.drop { $0 != UInt8(ascii: ":") }.dropFirst()
+                if field.starts(with: "fhandle-type:".utf8) {
+                    type = Int32(String(decoding: value, as: UTF8.self), radix: 16)
+                } else if field.starts(with: "f_handle:".utf8) {
+                    bytes = hexadecimal(value)
+                }
+            }
+            guard let type, let handle = bytes.withUnsafeBytes({ FileHandle(fileSystem: 0, type: type, bytes: $0) }) else { continue }
+            result.insert(handle)
+        }
+        return result
+    }
+
+    /// What pairs of digits stand for; it ends before what is none.
+    private static func hexadecimal(_ digits: ArraySlice<UInt8>) -> [UInt8] {
+        var result: [UInt8] = []
+        var rest = digits
+        while rest.count >= 2, let byte = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16) {
+            result.append(byte)
+            rest = rest.dropFirst(2)
+        }
+        return result
     }
 
     /// The devices of the file systems that are marked; one that was unmounted is not among them any more.
@@ -81,19 +146,33 @@ public struct Fanotify: ~Copyable, Sendable {
     }
 }
 
-/// One event. `name` points into the buffer that was decoded and is valid as long as that.
+extension Fanotify.Events {
+    /// Both halves of a rename in one event, in place of `movedFrom` and `movedTo`. Source: fanotify(7), FAN_RENAME (Linux 5.17).
+    public static let renamed = Fanotify.Events(rawValue: UInt32(CLINUX_FAN_RENAME))
+    /// For a mark: what happens to the names in the directory, too. Source: fanotify_mark(2), FAN_EVENT_ON_CHILD.
+    static let ofNames = Fanotify.Events(rawValue: UInt32(FAN_EVENT_ON_CHILD))
+}
+
+/// One event. Names point into the buffer that was decoded and are valid as long as that.
 public struct FanotifyEvent {
+    /// A name in a directory; empty for the directory itself.
+    public typealias Place = (directory: FileHandle, name: UnsafeRawBufferPointer)
+
     /// All that happened to this name since the queue was read last, in no order.
     public let kinds: Fanotify.Events
-    /// Nil for an overflow, and for a handle that is too long to be held.
+    /// Where it happened; for `renamed`, from where. Nil for an overflow, for a handle that is too long to be held, and for a
+    /// rename out of a directory that is not marked.
     public let directory: FileHandle?
     /// The name in the directory; empty when the event is of the directory itself.
     public let name: UnsafeRawBufferPointer
+    /// For `renamed`: where it is now; nil when that directory is not marked.
+    public let target: Place?
 
-    public init(kinds: Fanotify.Events, directory: FileHandle?, name: UnsafeRawBufferPointer) {
+    public init(kinds: Fanotify.Events, directory: FileHandle?, name: UnsafeRawBufferPointer, target: Place? = nil) {
         self.kinds = kinds
         self.directory = directory
         self.name = name
+        self.target = target
     }
 }
 
@@ -125,32 +204,42 @@ public struct FanotifyDecoder {
         return FanotifyDecoder.event(kinds, records)
     }
 
-    /// Looks for the record that names directory and name. Source: fanotify(7), "fanotify_event_info_fid".
+    /// Looks for the records that name directory and name. Source: fanotify(7), "fanotify_event_info_fid".
     private static func event(_ kinds: Fanotify.Events, _ records: UnsafeRawBufferPointer) -> FanotifyEvent {
-        let none = FanotifyEvent(kinds: kinds, directory: nil, name: UnsafeRawBufferPointer(start: nil, count: 0))
-        // info_type + pad + len, fsid, handle_bytes + handle_type
-        let head = 4 + 8 + 8
+        var place: FanotifyEvent.Place?
+        var target: FanotifyEvent.Place?
+        // info_type + pad + len
+        let head = 1 + 1 + 2
         var start = 0
         while records.count - start >= head {
-            let type = CInt(records[start])
             let length = Int(records.loadUnaligned(fromByteOffset: start + 2, as: UInt16.self))
-            guard length >= head, length <= records.count - start else { return none }
-            if type == FAN_EVENT_INFO_TYPE_DFID_NAME || type == FAN_EVENT_INFO_TYPE_DFID {
-                let fileSystem = records.loadUnaligned(fromByteOffset: start + 4, as: UInt64.self)
-                let count = Int(records.loadUnaligned(fromByteOffset: start + 12, as: UInt32.self))
-                let handleType = records.loadUnaligned(fromByteOffset: start + 16, as: Int32.self)
-                guard count <= length - head else { return none }
-                let handle = UnsafeRawBufferPointer(rebasing: records[(start + head)..<(start + head + count)])
-                // Padded with NULs: the name ends at the first. "." is the directory itself.
-                let field = UnsafeRawBufferPointer(rebasing: records[(start + head + count)..<(start + length)])
-                let end = field.firstIndex(of: 0) ?? field.count
-                let isItself = end == 1 && field[0] == UInt8(ascii: ".")
-                return FanotifyEvent(
-                    kinds: kinds, directory: FileHandle(fileSystem: fileSystem, type: handleType, bytes: handle),
-                    name: UnsafeRawBufferPointer(rebasing: field[..<(isItself ? 0 : end)]))
+            guard length >= head, length <= records.count - start else { break }
+            let record = UnsafeRawBufferPointer(rebasing: records[(start + head)..<(start + length)])
+            switch CInt(records[start]) {
+            case FAN_EVENT_INFO_TYPE_DFID_NAME, FAN_EVENT_INFO_TYPE_DFID, CLINUX_FAN_OLD_DFID_NAME: place = place ?? self.place(record)
+            case CLINUX_FAN_NEW_DFID_NAME: target = target ?? self.place(record)
+            default: break
             }
             start += length
         }
-        return none
+        return FanotifyEvent(
+            kinds: kinds, directory: place?.directory, name: place?.name ?? UnsafeRawBufferPointer(start: nil, count: 0), target: target)
+    }
+
+    private static func place(_ record: UnsafeRawBufferPointer) -> FanotifyEvent.Place? {
+        // fsid + handle_bytes + handle_type
+        let head = 8 + 4 + 4
+        guard record.count >= head else { return nil }
+        let fileSystem = record.loadUnaligned(fromByteOffset: 0, as: UInt64.self)
+        let count = Int(record.loadUnaligned(fromByteOffset: 8, as: UInt32.self))
+        let type = record.loadUnaligned(fromByteOffset: 12, as: Int32.self)
+        guard count <= record.count - head else { return nil }
+        let bytes = UnsafeRawBufferPointer(rebasing: record[head..<(head + count)])
+        guard let handle = FileHandle(fileSystem: fileSystem, type: type, bytes: bytes) else { return nil }
+        // Padded with NULs: the name ends at the first. "." is the directory itself.
+        let field = UnsafeRawBufferPointer(rebasing: record[(head + count)...])
+        let end = field.firstIndex(of: 0) ?? field.count
+        let isItself = end == 1 && field[0] == UInt8(ascii: ".")
+        return (handle, UnsafeRawBufferPointer(rebasing: field[..<(isItself ? 0 : end)]))
     }
 }

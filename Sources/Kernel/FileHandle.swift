@@ -6,24 +6,34 @@
 internal import CLinux
 internal import Glibc
 
-/// A file system's id and its name for one file: 48 bytes, so that thousands fit into a dictionary.
+/// A file system's id and its name for one file: 56 bytes, so that thousands fit into a dictionary.
 public struct FileHandle: Hashable, Sendable {
-    /// The longest handle that is held. ext4 needs 8 bytes, XFS and tmpfs 12; only network file systems need more than 32.
-    public static let maximumLength = 32
+    /// The longest handle that is held. ext4 needs 8 bytes, XFS and tmpfs 12, overlayfs 24 more than what is below it; only network
+    /// file systems need more.
+    public static let maximumLength = 40
 
     /// Source: statfs(2), f_fsid.
     public let fileSystem: UInt64
     /// The type in the upper half, the length in the lower.
     private let form: UInt64
-    private let words: (UInt64, UInt64, UInt64, UInt64)
+    private let words: (UInt64, UInt64, UInt64, UInt64, UInt64)
 
     /// Nil for a handle that is too long to be held.
     public init?(fileSystem: UInt64, type: Int32, bytes: UnsafeRawBufferPointer) {
         guard bytes.count <= FileHandle.maximumLength else { return nil }
         self.fileSystem = fileSystem
         form = UInt64(UInt32(bitPattern: type)) << 32 | UInt64(bytes.count)
-        var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+        var words: (UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0)
         withUnsafeMutableBytes(of: &words) { $0.copyMemory(from: bytes) }
+        self.words = words
+    }
+
+    /// The same without the file system, as the list of a group's marks has it.
+    public var anywhere: FileHandle { FileHandle(fileSystem: 0, form: form, words: words) }
+
+    private init(fileSystem: UInt64, form: UInt64, words: (UInt64, UInt64, UInt64, UInt64, UInt64)) {
+        self.fileSystem = fileSystem
+        self.form = form
         self.words = words
     }
 
@@ -57,18 +67,32 @@ public struct FileHandle: Hashable, Sendable {
         hasher.combine(words.1)
         hasher.combine(words.2)
         hasher.combine(words.3)
+        hasher.combine(words.4)
+    }
+}
+
+extension FileHandle {
+    public enum Purpose: Sendable {
+        /// `Descriptor.openDirectory`.
+        case opening
+        /// To be found again in events: overlayfs, ramfs and others have handles that cannot be opened (Linux 6.5).
+        case comparing
     }
 }
 
 extension Descriptor {
-    /// The handle of the open file.
+    /// The handle of the open file, which may be open as a place only.
     ///
     /// - Throws: EOPNOTSUPP where the file system has none, EOVERFLOW when it is longer than `FileHandle.maximumLength`.
-    /// Source: name_to_handle_at(2).
-    public borrowing func handle() throws(Errno) -> FileHandle {
+    /// Source: name_to_handle_at(2), AT_HANDLE_FID.
+    public borrowing func handle(for purpose: FileHandle.Purpose) throws(Errno) -> FileHandle {
         let descriptor = rawValue
         var raw = clinux_handle()
-        _ = try system { clinux_handle_of(descriptor, &raw) }
+        do throws(Errno) {
+            _ = try system { clinux_handle_of(descriptor, purpose == .comparing ? CLINUX_HANDLE_FID : 0, &raw) }
+        } catch .invalidArgument where purpose == .comparing {
+            _ = try system { clinux_handle_of(descriptor, 0, &raw) }
+        }
         guard let handle = FileHandle(fileSystem: try fileSystemID(), raw) else { throw .overflow }
         return handle
     }

@@ -64,13 +64,7 @@ public struct Inotify: ~Copyable, Sendable {
         let mode = existing == .refuse ? UInt32(IN_MASK_CREATE) : UInt32(IN_MASK_ADD)
         let mask = events.rawValue | mode | UInt32(IN_ONLYDIR)
         let queue = descriptor.rawValue
-        // 14 + 10 digits + NUL bytes at most.
-        var place: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
-        let number = directory.rawValue
-        return try withUnsafeMutableBytes(of: &place) { (buffer) throws(Errno) -> Int32 in
-            let start = writeDescriptorPath(number, into: buffer)
-            return try system { inotify_add_watch(queue, start, mask) }
-        }
+        return try withPath(of: directory) { path throws(Errno) in try system { inotify_add_watch(queue, path, mask) } }
     }
 
     /// Ends a watch; an `ignored` event follows. Source: inotify_rm_watch(2).
@@ -102,6 +96,18 @@ public struct Inotify: ~Copyable, Sendable {
             if let number = Int32(String(decoding: digits, as: UTF8.self), radix: 16) { result.insert(number) }
         }
         return result
+    }
+}
+
+/// Names an open file, also one that is open as a place only, for a call that takes no descriptor of that kind.
+func withPath<Value>(
+    of file: borrowing Descriptor, _ body: (UnsafePointer<CChar>?) throws(Errno) -> Value
+) throws(Errno) -> Value {
+    // 14 + 10 digits + NUL bytes at most.
+    var place: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+    let number = file.rawValue
+    return try withUnsafeMutableBytes(of: &place) { (buffer) throws(Errno) -> Value in
+        try body(writeDescriptorPath(number, into: buffer))
     }
 }
 

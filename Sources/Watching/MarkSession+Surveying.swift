@@ -76,7 +76,7 @@ extension MarkSession {
 
     private func mark(_ directory: borrowing Descriptor, _ status: FileStatus, _ result: inout Surveyed) throws(Errno) {
         try fanotify.markFileSystem(of: directory, for: MarkSession.events)
-        let handle = try directory.handle()
+        let handle = try directory.handle(for: .opening)
         if !result.tried.contains(status.device) {
             // Some file systems name files by handles that cannot be opened, and a container may lack the permission.
             guard try directory.openDirectory(handle).status().identity == status.identity else { throw .staleNFSFileHandle }

@@ -106,7 +106,7 @@ final class MarkSession: Sendable {
         let directory = try Descriptor.open(cookies.directory, [.read, .directory])
         // On its own: it may be on another file system than the sources.
         try fanotify.markDirectory(directory, for: [.created])
-        let handle = try directory.handle()
+        let handle = try directory.handle(for: .opening)
         state.withLock { $0.cookieDirectory = handle }
         try cookies.place(waiter, in: directory)
     }

@@ -43,7 +43,7 @@ struct FanotifyDecoderTests {
     static let records = [
         Record(mask: 0x10A, name: Array("new".utf8)),
         Record(mask: 0x4000_0040, handle: [9, 9, 9, 9], name: [0xFF, 0x0A]),
-        Record(mask: 0x8, fileSystem: 7, handle: Array(1...32), name: Array(repeating: 0x61, count: 255)),
+        Record(mask: 0x8, fileSystem: 7, handle: Array(1...40), name: Array(repeating: 0x61, count: 255)),
     ]
 
     @Test func recordsComeBackInTheirOrder() {
@@ -74,8 +74,27 @@ struct FanotifyDecoderTests {
     }
 
     @Test func handleThatIsTooLongIsNoHandle() {
-        let decoded = FanotifyDecoderTests.decode(FanotifyDecoderTests.encode(.init(mask: 2, handle: Array(1...33), name: [0x61])))
+        let decoded = FanotifyDecoderTests.decode(FanotifyDecoderTests.encode(.init(mask: 2, handle: Array(1...41), name: [0x61])))
         #expect(decoded.count == 1 && decoded.first?.directory == nil)
+    }
+
+    @Test func renameNamesBothPlaces() {
+        let (old, new) = (FanotifyDecoderTests.records[0], FanotifyDecoderTests.records[1])
+        // FAN_EVENT_INFO_TYPE_OLD_DFID_NAME, FAN_EVENT_INFO_TYPE_NEW_DFID_NAME
+        let records = [FanotifyDecoderTests.information(old, type: 10), FanotifyDecoderTests.information(new, type: 12)]
+        for parts in [records, [records[0]], [records[1]]] {
+            FanotifyDecoderTests.event(Fanotify.Events.renamed.rawValue, parts.flatMap { $0 }).withUnsafeBytes { buffer in
+                var decoder = FanotifyDecoder(buffer)
+                let event = decoder.next()
+                let hasOld = parts.first == records[0]
+                let hasNew = parts.last == records[1]
+                #expect(event?.kinds == .renamed)
+                #expect(event?.directory == (hasOld ? FanotifyDecoderTests.handle(old) : nil))
+                #expect(event.map { Array($0.name) } == (hasOld ? old.name : []))
+                #expect(event?.target?.directory == (hasNew ? FanotifyDecoderTests.handle(new) : nil))
+                #expect(event?.target.map { Array($0.name) } == (hasNew ? new.name : nil))
+            }
+        }
     }
 
     @Test func handlesDifferInEveryPart() throws {

@@ -65,8 +65,14 @@ struct clinux_handle {
     uint32_t count;
     uint8_t bytes[128]; // MAX_HANDLE_SZ
 };
-int clinux_handle_of(int fd, struct clinux_handle *_Nonnull handle);
+int clinux_handle_of(int fd, int flags, struct clinux_handle *_Nonnull handle);
+#define CLINUX_HANDLE_FID 0x200 // AT_HANDLE_FID (Linux 6.5): for comparison only
 int clinux_open_directory(int mount, const struct clinux_handle *_Nonnull handle);
+
+// Linux 5.17; older headers do not name them.
+#define CLINUX_FAN_RENAME 0x10000000
+#define CLINUX_FAN_OLD_DFID_NAME 10
+#define CLINUX_FAN_NEW_DFID_NAME 12
 
 /// fstatfs(2), f_fsid: what fanotify(7) calls a file system.
 int clinux_file_system_id(int fd, uint64_t *_Nonnull id);
