@@ -13,7 +13,7 @@ extension MarkSession {
             try readUntilStopped()
         } catch {
             work.withLock { $0.stop() }
-            signal(.failed(error))
+            signal(.failed(WatchError(.fileSystemMark, errno: error)))
         }
     }
 

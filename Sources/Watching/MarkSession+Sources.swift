@@ -22,7 +22,7 @@ extension MarkSession {
             } catch {
                 // A file system has come that cannot be marked: another watcher has to take over.
                 stop()
-                signal(.failed(error.errno ?? .notSupported))
+                signal(.failed(error))
             }
         }
     }

@@ -21,9 +21,9 @@ package struct WatchBudget: Hashable, Sendable {
     }
 
     /// As the system is now.
-    static func present(_ settings: WatchSettings) -> WatchBudget {
+    static func present(_ settings: WatchSettings, _ queue: any DirectoryQueue) -> WatchBudget {
         if let limit = settings.watchLimit { return WatchBudget(directories: limit) }
-        guard let limit = Inotify.limit(of: .watches) else { return WatchBudget(directories: .max) }
-        return WatchBudget(limit: limit, usedByOthers: Inotify.watchesOfOthers(), reserve: settings.reserveWatches)
+        guard let limit = queue.limit() else { return WatchBudget(directories: .max) }
+        return WatchBudget(limit: limit, usedByOthers: queue.watchesOfOthers(), reserve: settings.reserveWatches)
     }
 }

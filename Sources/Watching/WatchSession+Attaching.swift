@@ -88,9 +88,9 @@ extension WatchSession {
             do throws(Errno) {
                 let watch: Int32
                 do throws(Errno) {
-                    watch = try inotify.watch(directory, for: WatchSession.watchedEvents, existing: .refuse)
+                    watch = try queue.watch(directory, for: WatchSession.watchedEvents, existing: .refuse)
                 } catch .fileExists {
-                    let present = try inotify.watch(directory, for: WatchSession.watchedEvents, existing: .extend)
+                    let present = try queue.watch(directory, for: WatchSession.watchedEvents, existing: .extend)
                     if present == child {
                         state.tree.mark(present)
                         state.unwatched.remove(path)
@@ -98,8 +98,8 @@ extension WatchSession {
                     }
                     if state.isInUse(present) { return .stand(elsewhere: present) }
                     // It has left the tree, and its end is still waiting among the jobs.
-                    try? inotify.unwatch(present)
-                    watch = try inotify.watch(directory, for: WatchSession.watchedEvents, existing: .refuse)
+                    queue.unwatch(present, at: nil)
+                    watch = try queue.watch(directory, for: WatchSession.watchedEvents, existing: .refuse)
                 }
                 state.unwatched.remove(path)
                 let displaced = state.tree.insert(watch, parent: parent, name: name, identity: status.identity)

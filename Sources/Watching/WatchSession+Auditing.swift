@@ -16,7 +16,7 @@ struct WatchSuspicion {
 extension WatchSession {
     /// Walks over the sources as the second thread does. Cost: one open, one list of names for each directory.
     func compareWithTree(isCancelled: () -> Bool) throws(Errno) -> WatchSuspicion {
-        let known = try inotify.watches()
+        let known = try queue.watches()
         var result = WatchSuspicion()
         var seen: Set<Int32> = []
         for source in sources {
@@ -42,7 +42,7 @@ extension WatchSession {
 
     /// Looks again at what was suspected.
     func confirm(_ suspicion: inout WatchSuspicion) throws(Errno) {
-        let known = try inotify.watches()
+        let known = try queue.watches()
         suspicion.blind.removeAll { path, identity in
             let source = sources.first { path.isAtOrBelow($0) }
             guard let source, let device = try? FileStatus(of: source).device else { return true }

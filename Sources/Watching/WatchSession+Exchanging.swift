@@ -8,7 +8,7 @@ import Tracking
 extension WatchSession {
     func exchange(_ changed: [Path]) {
         let isLimited = state.withLock { $0.unwatched.contains(.watchLimit) }
-        let budget = isLimited ? WatchBudget.present(settings) : nil
+        let budget = isLimited ? WatchBudget.present(settings, queue) : nil
         let (exchange, hasRoom) = state.withLock { state in
             if let budget { state.limit = budget.directories }
             let exchange = state.exchange(changed: changed)
@@ -25,9 +25,7 @@ extension WatchSession {
         unwatch(watches)
         waitForReader()
         // Their ends took them out of the tree, or were lost in an overflow.
-        state.withLock { state in
-            for watch in watches { _ = state.tree.remove(watch) }
-        }
+        unwatch(state.withLock { state in watches.flatMap { state.tree.remove($0) } })
     }
 
     /// Watches a directory, but nothing in it.

@@ -1,7 +1,7 @@
 // The thread that drains the kernel's queue.
 // In: read(2).  Out: changes to the sink, jobs for the second thread.
 // Invariant: it never asks the file system about anything, and waits only for the lock of `state`, which is never held
-// longer than one system call. What a buffer says has reached the sink before a cookie in it is believed.
+// longer than some system calls. What a buffer says has reached the sink before a cookie in it is believed.
 
 import Kernel
 
@@ -13,18 +13,17 @@ extension WatchSession {
         } catch {
             // The second thread must not wait for rounds that nobody finishes.
             work.withLock { $0.stop() }
-            signal(.failed(error))
+            signal(.failed(WatchError(.resources, errno: error)))
         }
     }
 
     private func readUntilStopped() throws(Errno) {
         var poller = Poller()
-        _ = poller.add(inotify)
+        _ = queue.add(to: &poller)
         let wakeUpNumber = poller.add(wakeUp)
         let mountNumber = poller.add(mountTable: mountTable)
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 8)
         defer { buffer.deallocate() }
-        let queueLimit = Inotify.queueLimit()
         var timers = ReaderTimers(now: .now(), checkInterval: settings.checkInterval)
         while true {
             pulse.beat()
@@ -39,8 +38,8 @@ extension WatchSession {
             if poller.isReady(mountNumber) { add(.compareMounts) }
             var taken = 0
             // More events than the queue holds: then all that was there at the beginning has been read.
-            while taken <= queueLimit {
-                let count = try inotify.read(into: buffer)
+            while taken <= queue.capacity {
+                let count = try queue.read(into: buffer)
                 if count == 0 { break }
                 taken += handle(UnsafeRawBufferPointer(rebasing: buffer[..<count]), &timers)
             }
@@ -54,8 +53,7 @@ extension WatchSession {
         var outcome = EventOutcome()
         var count = 0
         let hasMoves = state.withLock { state in
-            var decoder = InotifyDecoder(bytes)
-            while let event = decoder.next() {
+            queue.decode(bytes) { event in
                 state.apply(event, to: &outcome)
                 count += 1
             }

@@ -22,7 +22,7 @@ extension WatchSession {
         }
         // An administrator may have raised the limit since.
         let limit = state.withLock { $0.unwatched.contains(.watchLimit) ? $0.budget.limit : nil }
-        if let limit, let present = Inotify.limit(of: .watches), present.value > limit.value { add(.verify) }
+        if let limit, let present = queue.limit(), present.value > limit.value { add(.verify) }
     }
 
     /// Compares one root, and watches it when it is new.
@@ -37,8 +37,8 @@ extension WatchSession {
                 if let root { state.tree.mark(root) }
                 return (root, root.flatMap { state.tree.identity(of: $0) })
             }
-            if let known, identity == status.identity { return RootCheck(watch: known) }
-            // Another directory stands there: what was watched is out of reach, whatever took it away.
+            if let known, identity == status.identity, queue.holds(directory) { return RootCheck(watch: known) }
+            // Another directory stands there, or its file system was away: what was watched is out of reach, whatever took it away.
             if known != nil { lose(source) }
             let added = try watchRoot(source, directory, status)
             let wasAvailable = state.withLock { state in
@@ -61,7 +61,7 @@ extension WatchSession {
         }
         let result = state.withLock { state -> Result<Int32, Errno> in
             do throws(Errno) {
-                let watch = try inotify.watch(directory, for: WatchSession.watchedEvents, existing: .refuse)
+                let watch = try queue.watch(directory, for: WatchSession.watchedEvents, existing: .refuse)
                 _ = state.tree.insertRoot(watch, source: source, identity: status.identity)
                 state.unwatched.remove(sources[source])
                 return .success(watch)
@@ -93,7 +93,7 @@ extension WatchSession {
         else { return }
         state.withLock { state in
             let events: Inotify.Events = [.created, .deleted, .movedFrom, .movedTo]
-            guard let watch = try? inotify.watch(directory, for: events, existing: .extend) else { return }
+            guard let watch = try? queue.watch(directory, for: events, existing: .extend) else { return }
             if state.guards[watch]?.contains(source) != true { state.guards[watch, default: []].append(source) }
         }
     }
@@ -119,8 +119,8 @@ extension WatchSession {
             defer { state.mounts = mounts }
             return Set(state.mounts.symmetricDifference(mounts).map(\.point)).sorted()
         }
-        if changed.isEmpty { return }
-        signal(.mountsChanged(changed))
+        if !changed.isEmpty { signal(.mountsChanged(changed)) }
+        // Also when the table looks as before: a mount may have been replaced by another that got its number.
         checkSources()
         for point in changed {
             guard let parent = point.parent, sources.contains(where: { point.isBelow($0) }),

@@ -16,7 +16,7 @@ extension WatchSession {
         var failure: Errno?
         state.withLock { state in
             do throws(Errno) {
-                state.cookieWatch = try inotify.watch(directory, for: [.created], existing: .extend)
+                state.cookieWatch = try queue.watch(directory, for: [.created], existing: .extend)
             } catch { failure = error }
         }
         if let failure { throw failure }

@@ -26,7 +26,7 @@ extension WatchSession {
 
     /// Makes watches and tree equal to what is there, then says `ready`.
     func verify() {
-        let budget = WatchBudget.present(settings)
+        let budget = WatchBudget.present(settings, queue)
         let earlier = state.withLock { state in
             state.tree.beginEpoch()
             state.budget = budget
@@ -177,6 +177,11 @@ extension WatchSession {
         case .noSuchFileOrDirectory, .notDirectory, .tooManySymbolicLinkLevels: break
         case .noSpace: leave(path, .watchLimit)
         case .tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory: leave(path, .shortOf(error))
+        case _ where queue.isRefusal(error):
+            // Another watcher has to take over, which can.
+            if isStopping { return }
+            stop()
+            signal(.failed(WatchError(.directoryMark, path: path, errno: error)))
         default: leave(path, .unreadable(error))
         }
     }
@@ -191,12 +196,11 @@ extension WatchSession {
         } catch {}
     }
 
-    /// Ends watches that are not in the tree any more. Each gives an event: in between, the reader makes room.
+    /// Ends watches, most of which are not in the tree any more. Each may give an event: in between, the reader makes room.
     func unwatch(_ watches: [Int32]) {
         for (index, watch) in watches.enumerated() {
             if index % 4096 == 4095 { waitForReader() }
-            // EINVAL: the kernel has ended it itself, with its directory.
-            try? inotify.unwatch(watch)
+            queue.unwatch(watch, at: state.withLock { $0.tree.path(of: watch) })
         }
     }
 }

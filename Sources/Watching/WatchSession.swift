@@ -1,6 +1,6 @@
 // What the threads of a watcher share.
 // In: settings and sources.  Out: changes to the sink, signals.
-// Invariant: the watches of the inotify instance and the tree are changed together, under the lock of `state`; sink and
+// Invariant: the watches of the kernel's queue and the tree are changed together, under the lock of `state`; sink and
 // signal are called without any lock. The second thread may wait for the reader; the reader waits for nobody.
 
 import Kernel
@@ -12,7 +12,7 @@ final class WatchSession: Sendable {
     let isExcluded: @Sendable (Path, FileKind) -> Bool
     let sink: @Sendable ([Change]) -> Void
     let signal: @Sendable (WatchSignal) -> Void
-    let inotify: Inotify
+    let queue: any DirectoryQueue
     let mountTable: Descriptor
     let wakeUp: WakeUp
     let cookies: CookieJar
@@ -25,18 +25,18 @@ final class WatchSession: Sendable {
         .modified, .attributes, .closedAfterWriting, .movedFrom, .movedTo, .created, .deleted, .selfDeleted, .selfMoved,
     ]
 
-    /// - Throws: `WatchError` with `.instance` or `.resources`.
+    /// - Throws: `WatchError` with `.resources`, or what `DirectoryQueue.tryOut` throws.
     init(
-        settings: WatchSettings, sources: [Path], isExcluded: @escaping @Sendable (Path, FileKind) -> Bool,
+        queue: any DirectoryQueue, settings: WatchSettings, sources: [Path], isExcluded: @escaping @Sendable (Path, FileKind) -> Bool,
         sink: @escaping @Sendable ([Change]) -> Void, signal: @escaping @Sendable (WatchSignal) -> Void
-    ) throws {
+    ) throws(WatchError) {
+        self.queue = queue
         self.settings = settings
         self.sources = sources
         self.isExcluded = isExcluded
         self.sink = sink
         self.signal = signal
-        do { inotify = try Inotify() } catch { throw WatchSession.cause(of: error) }
-        do {
+        do throws(Errno) {
             mountTable = try MountTable.open()
             wakeUp = try WakeUp()
         } catch { throw WatchError(.resources, errno: error) }
@@ -45,13 +45,9 @@ final class WatchSession: Sendable {
             WatchState(
                 sources: sources, unwatchedListed: settings.unwatchedListed, cookiePrefix: cookies.prefix,
                 isExcluded: isExcluded))
-    }
-
-    /// EMFILE means either of two limits: without descriptors, no other kind of them can be had either.
-    private static func cause(of error: Errno) -> WatchError {
-        guard error == .tooManyOpenFiles else { return WatchError(.resources, errno: error) }
-        do throws(Errno) { _ = try WakeUp() } catch { return WatchError(.resources, errno: error) }
-        return WatchError(.instance, errno: error)
+        // Without it nothing is lost but a way to wait.
+        try? settings.privateDirectory.makeDirectories(mode: 0o700)
+        try queue.tryOut(sources + [settings.privateDirectory])
     }
 
     var isStopping: Bool { work.withLock { $0.isStopping } }

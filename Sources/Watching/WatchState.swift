@@ -93,6 +93,17 @@ struct WatchState {
             if event.kinds.contains(.ignored) { guards[event.watch] = nil }
             let concerns = event.name.isEmpty || sources.contains { tree.sources[$0].name.elementsEqual(event.name) }
             if concerns { outcome.jobs.append(.checkSources) }
+        } else if event.kinds.contains(.attributes) {
+            lookAtUnreadable(&outcome)
+        }
+    }
+
+    /// Some directory that is not watched has another mode: perhaps it has become readable.
+    private func lookAtUnreadable(_ outcome: inout EventOutcome) {
+        if unwatched.isEmpty { return }
+        for case (let path, .unreadable) in unwatched.listed {
+            guard let place = path.parent, let parent = tree.find(place) else { continue }
+            outcome.jobs.append(.attach(parent: parent, name: Array(path.name), .created))
         }
     }
 

@@ -147,7 +147,7 @@ extension WatchTree {
         }
     }
 
-    private static func hash(_ watch: Int32) -> UInt32 {
+    static func hash(_ watch: Int32) -> UInt32 {
         // Fibonacci hashing: 2^32 divided by the golden ratio. Watch numbers come from the kernel, one after the other.
         let product = UInt32(bitPattern: watch) &* 2_654_435_769
         return product ^ product >> 16

@@ -95,12 +95,14 @@ package enum WatchSignal: Hashable, Sendable {
     /// Something was mounted or unmounted at these paths: inside a source, at it or above it.
     case mountsChanged([Path])
     /// Watching has ended by itself. Only a new watcher helps.
-    case failed(Errno)
+    ///
+    /// With `.fileSystemMark` or `.directoryMark`, only one that works in another way.
+    case failed(WatchError)
 }
 
 /// Why a directory (and all below it) is only covered by reconciling.
 package enum UnwatchedReason: Hashable, Sendable {
-    /// The limit of watches is reached: `fs.inotify.max_user_watches`, less the reserve.
+    /// The limit of watches is reached: `fs.inotify.max_user_watches` or `fs.fanotify.max_user_marks`, less the reserve.
     case watchLimit
     /// No descriptor or memory for it. Tried again after the next comparison.
     case shortOf(Errno)
@@ -163,6 +165,8 @@ package struct WatchError: Error, Hashable, CustomStringConvertible {
         /// A file system cannot be watched as a whole with fanotify: the kernel, the process's capabilities or the file system
         /// do not allow it.
         case fileSystemMark
+        /// Directories cannot be watched with fanotify: the kernel or a file system does not allow it.
+        case directoryMark
         /// No thread, descriptor or memory for watching.
         case resources
         /// The cookie could not be made or did not come back.
@@ -179,16 +183,17 @@ package struct WatchError: Error, Hashable, CustomStringConvertible {
         self.errno = errno
     }
 
-    /// Why a file system cannot be marked, in words. Source: fanotify_init(2), fanotify_mark(2), open_by_handle_at(2).
+    /// Why a file system or a directory cannot be marked, in words. Source: fanotify_init(2), fanotify_mark(2), open_by_handle_at(2).
     private var markReason: String? {
         switch errno {
+        case .notPermitted? where code == .directoryMark: "only root may (before Linux 5.13, or by a filter of system calls)"
         case .notPermitted?: "that takes root, with CAP_SYS_ADMIN and CAP_DAC_READ_SEARCH"
         case .invalidArgument?, .noFunction?: "the kernel does not have it (Linux 5.9 or later, CONFIG_FANOTIFY)"
         case .improperLink?: "subvolumes have ids of their own there"
         case .operationNotSupportedByDevice?: "the file system has no id"
         case .notSupported?, .staleNFSFileHandle?, .overflow?: "the file system cannot find directories by handle"
         case .timedOut?: "no event came"
-        case .tooManyOpenFiles?: "too many programs watch; raise fs.fanotify.max_user_groups with sysctl"
+        case .tooManyOpenFiles?: "too many programs watch; raise \(Fanotify.limitOfGroups()?.name ?? "fs.fanotify.max_user_groups") with sysctl"
         default: nil
         }
     }
@@ -198,7 +203,7 @@ package struct WatchError: Error, Hashable, CustomStringConvertible {
         switch code {
         case .instance:
             return "cannot watch: all inotify instances of this user are taken\(cause)"
-        case .fileSystemMark:
+        case .fileSystemMark, .directoryMark:
             let place = path.map { " at \($0)" } ?? ""
             return "fanotify cannot be used\(place)\(markReason.map { ": \($0)" } ?? cause)"
         case .resources:

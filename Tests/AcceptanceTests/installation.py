@@ -535,6 +535,33 @@ class InstallationTestCase(unittest.TestCase):
             self.fail("\n".join(([message] if message else []) + lines))
 
 
+class DirectoryMarks:
+    """For a test case before `InstallationTestCase`: the daemon may not mark file systems, so that fanotify has to mark directories."""
+    backend = "fanotify"
+
+    def install(self, **options):
+        installation = super().install(**options)
+        if ROOT:
+            # As in a container.
+            wrapper = f"{installation.directory}/watchd-without-capability"
+            write(wrapper, f'#!/bin/sh\nexec {" ".join(WITHOUT_CAPABILITY)} {installation.watchd} "$@"\n')
+            os.chmod(wrapper, 0o755)
+            installation.watchd = wrapper
+        return installation
+
+
+WITHOUT_CAPABILITY = ("setpriv", "--bounding-set", "-sys_admin")
+
+
+def mayMarkDirectories():
+    """True when fanotify can be used without CAP_SYS_ADMIN, which takes Linux 5.13, and a container may forbid."""
+    if ROOT and not shutil.which("setpriv"):
+        return False
+    # FAN_REPORT_DIR_FID | FAN_REPORT_NAME
+    probe = [sys.executable, "-c", "import ctypes, sys; sys.exit(ctypes.CDLL(None).fanotify_init(0xC00, 0) < 0)"]
+    return subprocess.run([*(WITHOUT_CAPABILITY if ROOT else ()), *probe]).returncode == 0
+
+
 def write(path, data=b""):
     """Makes or replaces a file, with the directories above it."""
     os.makedirs(os.path.dirname(path), exist_ok=True)

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import unittest
 
-from installation import AT_ONCE, LONG, PATIENCE, ROOT, InstallationTestCase, fingerprint, mayMount, seededRandom, write
+from installation import (AT_ONCE, LONG, PATIENCE, ROOT, DirectoryMarks, InstallationTestCase, fingerprint, mayMarkDirectories, mayMount, seededRandom,
+                          write)
 
 OPERATIONS = int(os.environ.get("AUTO_BACKUP_OPERATIONS") or (50_000 if LONG else 4000))
 CHURN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "churn.py")
@@ -23,6 +24,7 @@ def git(*arguments, folder):
 
 class ChurnTests(InstallationTestCase):
     backend = "inotify"
+    countsWatches = True
 
     def watched(self):
         installation = self.install(settings=AT_ONCE, backend=self.backend)
@@ -44,7 +46,7 @@ class ChurnTests(InstallationTestCase):
         faults = {key: report[key] for key in ("different_count", "different", "problems")}
         self.assertEqual(faults, {"different_count": 0, "different": [], "problems": []}, installation.logTail())
         # Watches can be compared with directories only where each directory has one.
-        self.assertEqual(report["watch"] is None, self.backend == "fanotify")
+        self.assertEqual(report["watch"] is not None, self.countsWatches)
         if report["watch"]:
             self.assertEqual((report["watch"]["blind"], report["watch"]["stale"]), ([], []), installation.logTail())
         return report
@@ -142,6 +144,12 @@ class ChurnTests(InstallationTestCase):
 @unittest.skipUnless(ROOT, "whole file systems are marked by root alone")
 class FanotifyChurnTests(ChurnTests):
     backend = "fanotify"
+    countsWatches = False
+
+
+@unittest.skipUnless(mayMarkDirectories(), "needs fanotify without capabilities")
+class DirectoryMarkChurnTests(DirectoryMarks, ChurnTests):
+    pass
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""The daemon watches whole file systems, and falls back to inotify where it may not.
+"""The daemon watches with fanotify: whole file systems, and directories one by one where that is not allowed.
 
 In:  a running daemon with `[watch] backend = "fanotify"`.  Out: snapshots that nobody asked for, and whose restores equal the tree: in all
 the tests that inotify has to pass, too.
 """
 import os
-import shutil
+import subprocess
 import unittest
 
-from installation import AT_ONCE, ROOT, reasonCodes, write
+from installation import AT_ONCE, ROOT, DirectoryMarks, mayMarkDirectories, reasonCodes, write
 import test_watching
 
 
@@ -45,20 +45,45 @@ class FanotifyTests(test_watching.WatchingTests):
         for change in (build, rename, leave, comeBack):
             self.assertSavedByItself(installation, change)
 
-    @unittest.skipUnless(shutil.which("setpriv"), "needs setpriv")
-    def testWithoutTheCapabilityInotifyTakesOverAndSaysSo(self):
-        installation = self.install(settings=AT_ONCE, backend="fanotify")
-        write(f"{installation.source}/document", "first")
-        # As in a container.
-        wrapper = f"{installation.directory}/watchd-without-capability"
-        write(wrapper, f'#!/bin/sh\nexec setpriv --bounding-set -sys_admin {installation.watchd} "$@"\n')
-        os.chmod(wrapper, 0o755)
-        installation.watchd = wrapper
+
+@unittest.skipUnless(mayMarkDirectories(), "needs fanotify without capabilities")
+class DirectoryMarkTests(DirectoryMarks, test_watching.WatchingTests):
+    def testDirectoriesAreMarkedAndCounted(self):
+        installation = self.watched()
+        os.makedirs(f"{installation.source}/a/b/c")
+        status = installation.waitForStatus(lambda status: status["watch"]["directories_watched"] == 5, "the new directories")
+        watch = status["watch"]
+        self.assertEqual((watch["backend"], watch["directories_wanted"], watch["unwatched"]), ("fanotify", 5, []))
+        self.assertNotIn("watch-backend", reasonCodes(status), "it is what was asked for")
+        self.assertGreater(watch["limit"], 5)
+        self.assertIn("5 of 5 directories (fanotify)", installation.run("status"))
+        report = installation.run("doctor", "--json")
+        self.assertEqual((report["watch"]["directories"], report["watch"]["blind"], report["watch"]["stale"]), (5, [], []))
+
+    def testOverlayIsMarkedToo(self):
+        """Its handles can only be compared, not opened."""
+        if not test_watching.MAY_MOUNT:
+            self.skipTest("needs the permission to mount")
+        installation = self.install(settings=AT_ONCE, backend=self.backend)
+        layers = f"{installation.directory}/layers"
+        installation.mount(layers, size="8m")
+        for name in ("upper", "work"):
+            os.makedirs(f"{layers}/{name}")
+        write(f"{layers}/lower/folder/inner/file", "first")
+        done = subprocess.run(["mount", "-t", "overlay", "-o", f"lowerdir={layers}/lower,upperdir={layers}/upper,workdir={layers}/work", "overlay",
+                               installation.source], stderr=subprocess.DEVNULL)
+        if done.returncode != 0:
+            self.skipTest("needs overlayfs")
+        installation.mounts.append(installation.source)
         installation.startDaemon()
-        status = installation.waitForStatus(lambda status: status["latest_snapshot"] is not None, "a snapshot")
-        self.assertEqual(status["watch"]["backend"], "inotify")
-        self.assertIn("watch-backend", reasonCodes(status))
-        self.assertIn("CAP_SYS_ADMIN", next(reason["message"] for reason in status["reasons"] if reason["code"] == "watch-backend"))
+        status = installation.waitForStatus(lambda status: status["verdict"] == "protected", "protection")
+        if status["watch"]["backend"] != "fanotify":
+            self.skipTest("needs Linux 6.8")
+        self.assertEqual(status["watch"]["directories_watched"], 3)
+        # What is written moves its directory into another layer.
+        for turn in range(2):
+            self.assertSavedByItself(installation, lambda: write(f"{installation.source}/folder/inner/file", f"turn {turn}"))
+            self.assertSavedByItself(installation, lambda: write(f"{installation.source}/folder/new{turn}/file", "new"))
 
 
 if __name__ == "__main__":

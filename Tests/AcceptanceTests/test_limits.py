@@ -10,7 +10,7 @@ import sys
 import threading
 import unittest
 
-from installation import AT_ONCE, InstallationTestCase, fingerprint, reasonCodes, write
+from installation import AT_ONCE, InstallationTestCase, fingerprint, mayMarkDirectories, reasonCodes, write
 from test_json import disagreements, forms
 
 
@@ -20,34 +20,40 @@ def mayLimit():
     return done.returncode == 0
 
 
-# Takes inotify watches on directories, says so in a file, and holds them until it is ended.
+# Takes watches or marks on directories, says so in a file, and holds them until it is ended.
 NEIGHBOUR = """
 import ctypes, os, sys, time
 libc = ctypes.CDLL(None, use_errno=True)
-queue = libc.inotify_init1(0)
-for directory in sys.argv[2:]:
-    assert libc.inotify_add_watch(queue, os.fsencode(directory), 2) > 0
-open(sys.argv[1], "w").close()
+queue = libc.inotify_init1(0) if sys.argv[1] == "inotify" else libc.fanotify_init(0xC00, 0)
+libc.fanotify_mark.argtypes = [ctypes.c_int, ctypes.c_uint, ctypes.c_uint64, ctypes.c_int, ctypes.c_char_p]
+for directory in map(os.fsencode, sys.argv[3:]):
+    if sys.argv[1] == "inotify":
+        assert libc.inotify_add_watch(queue, directory, 2) > 0
+    else:
+        assert libc.fanotify_mark(queue, 1, 2, -100, directory) == 0
+open(sys.argv[2], "w").close()
 time.sleep(3600)
 """
 
 
 @unittest.skipUnless(mayLimit(), "needs user namespaces")
 class LimitTests(InstallationTestCase):
-    def limited(self, watches=None, instances=None, settings="", neighbour=0):
+    backend, watches, queues = "inotify", "max_inotify_watches", "max_inotify_instances"
+
+    def limited(self, watches=None, queues=None, settings="", neighbour=0):
         """An installation whose daemon runs with these limits; `neighbour` watches are taken by another program first."""
-        installation = self.install(settings=AT_ONCE + settings)
+        installation = self.install(settings=AT_ONCE + settings, backend=self.backend)
         lines = ["#!/bin/sh"]
-        for name, value in (("watches", watches), ("instances", instances)):
+        for name, value in ((self.watches, watches), (self.queues, queues)):
             if value is not None:
-                lines.append(f"echo {value} > /proc/sys/user/max_inotify_{name}")
+                lines.append(f"echo {value} > /proc/sys/user/{name}")
         if neighbour:
             directories = [f"{installation.directory}/neighbour/{index}" for index in range(neighbour)]
             for directory in directories:
                 os.makedirs(directory)
             ready = f"{installation.directory}/ready"
             write(f"{installation.directory}/neighbour.py", NEIGHBOUR)
-            lines += [f"'{sys.executable}' '{installation.directory}/neighbour.py' '{ready}' {' '.join(directories)} &",
+            lines += [f"'{sys.executable}' '{installation.directory}/neighbour.py' {self.backend} '{ready}' {' '.join(directories)} &",
                       f"while ! [ -e '{ready}' ]; do sleep 0.01; done"]
         lines.append(f"exec '{installation.watchd}' \"$@\"")
         script = f"{installation.directory}/watchd-with-limits"
@@ -62,7 +68,7 @@ class LimitTests(InstallationTestCase):
 
     def raiseLimit(self, installation, name, value):
         subprocess.run(["nsenter", "--user", f"--target={installation.daemon.pid}", "--preserve-credentials", "sh", "-c",
-                        f"echo {value} > /proc/sys/user/max_inotify_{name}"], check=True)
+                        f"echo {value} > /proc/sys/user/{name}"], check=True)
 
     def reason(self, status, code):
         return next(reason for reason in status["reasons"] if reason["code"] == code)
@@ -93,14 +99,15 @@ class LimitTests(InstallationTestCase):
         installation.startDaemon()
         status = installation.waitForStatus(lambda status: status["latest_snapshot"] and status["activity"]["state"] == "idle", "the first snapshot")
         watch = status["watch"]
-        self.assertEqual(status["verdict"], "degraded")
+        self.assertEqual((status["verdict"], watch["backend"]), ("degraded", self.backend))
         # Three quarters of twelve; the source, its five directories and three of those in them.
         self.assertEqual((watch["limit"], watch["directories_watched"], watch["directories_wanted"]), (9, 9, 14))
         self.assertEqual(len(watch["unwatched"]), 5)
         self.assertTrue(all(item["path"].count("/") > installation.source.count("/") + 1 for item in watch["unwatched"]), watch["unwatched"])
         reason = self.reason(status, "watch-limit")
         self.assertIn("5 directories", reason["message"])
-        self.assertIn("echo user.max_inotify_watches=1048576 | sudo tee /etc/sysctl.d/60-auto-backup-watches.conf", reason["remedy"])
+        kind = self.watches.split("_")[-1]
+        self.assertIn(f"echo user.{self.watches}=1048576 | sudo tee /etc/sysctl.d/60-auto-backup-{kind}.conf", reason["remedy"])
         self.assertIn("not watched: ", installation.run("status", expect=1))
         # What is watched is saved at once, and the rest when somebody asks.
         self.assertSaves(installation, f"{installation.source}/e/new")
@@ -108,7 +115,7 @@ class LimitTests(InstallationTestCase):
         self.assertTrue(installation.snapshot()["taken"])
         self.assertRestores(installation)
         # Nothing has to be started anew when there are more.
-        self.raiseLimit(installation, "watches", 1000)
+        self.raiseLimit(installation, self.watches, 1000)
         write(f"{installation.source}/d/deep/inner/unseen", "in a directory that is not watched yet")
         installation.snapshot()
         status = installation.waitForStatus(lambda status: status["verdict"] == "protected", "protection")
@@ -157,7 +164,7 @@ class LimitTests(InstallationTestCase):
         self.assertRestores(installation)
 
     def testInstancesThatRunOut(self):
-        installation = self.limited(instances=0)
+        installation = self.limited(queues=0)
         write(f"{installation.source}/folder/file", "x")
         installation.startDaemon()
         status = installation.waitForStatus(lambda status: status["latest_snapshot"] and status["activity"]["state"] == "idle", "the first snapshot")
@@ -167,10 +174,36 @@ class LimitTests(InstallationTestCase):
         write(f"{installation.source}/folder/file", "changed")
         self.assertTrue(installation.snapshot()["taken"], "it is compared when somebody asks")
         self.assertRestores(installation)
-        self.raiseLimit(installation, "instances", 16)
+        self.raiseLimit(installation, self.queues, 16)
         # Tried again by itself.
         status = installation.waitForStatus(lambda status: status["verdict"] == "protected", "protection")
         self.assertEqual(status["watch"]["backend"], "inotify")
+        self.assertSaves(installation, f"{installation.source}/folder/file")
+
+
+@unittest.skipUnless(mayMarkDirectories(), "needs fanotify without capabilities")
+class MarkLimitTests(LimitTests):
+    """Root of a user namespace may mark directories, and no file systems but those mounted there."""
+    backend, watches, queues = "fanotify", "max_fanotify_marks", "max_fanotify_groups"
+
+    def testInstancesThatRunOut(self):
+        """inotify takes over, and says so."""
+        installation = self.limited(queues=0)
+        write(f"{installation.source}/folder/file", "x")
+        installation.startDaemon()
+        status = installation.waitForStatus(lambda status: status["verdict"] == "protected", "protection")
+        self.assertEqual(status["watch"]["backend"], "inotify")
+        self.assertIn("raise user.max_fanotify_groups", self.reason(status, "watch-backend")["message"])
+        self.assertSaves(installation, f"{installation.source}/folder/file")
+
+    def testInotifyInstancesThatRunOut(self):
+        """Whoever leaves the choice to the program gets what there is."""
+        self.backend, self.queues = "auto", "max_inotify_instances"
+        installation = self.limited(queues=0)
+        write(f"{installation.source}/folder/file", "x")
+        installation.startDaemon()
+        status = installation.waitForStatus(lambda status: status["verdict"] == "protected", "protection")
+        self.assertEqual((status["watch"]["backend"], status["watch"]["directories_watched"]), ("fanotify", 2))
         self.assertSaves(installation, f"{installation.source}/folder/file")
 
 

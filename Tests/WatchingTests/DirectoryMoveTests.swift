@@ -3,11 +3,12 @@
 import Kernel
 import Testing
 import Tracking
-import Watching
+
+@testable import Watching
 
 struct DirectoryMoveTests {
-    @Test(arguments: LiveWatch.backends) func renamedDirectoryReportsUnderItsNewName(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend, prepare: { tree in
+    @Test(arguments: LiveWatch.mechanisms) func renamedDirectoryReportsUnderItsNewName(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, prepare: { tree in
             try tree.directory("old/deep/deeper")
             try tree.directory("target")
         })
@@ -21,8 +22,8 @@ struct DirectoryMoveTests {
         #expect(live.watches(5))
     }
 
-    @Test(arguments: LiveWatch.backends) func directoryMovedInIsReportedAndWatched(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend)
+    @Test(arguments: LiveWatch.mechanisms) func directoryMovedInIsReportedAndWatched(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism)
         try live.shell("mkdir -p $outside/in/deep; echo x > $outside/in/deep/file; mv $outside/in .")
         try live.settle()
         #expect(live.names("in", .subtree))
@@ -33,8 +34,8 @@ struct DirectoryMoveTests {
     }
 
     /// A watch follows the inode, so that a directory outside would go on reporting.
-    @Test(arguments: LiveWatch.backends) func directoryMovedOutIsSilent(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend, prepare: { try $0.directory("out/deep") })
+    @Test(arguments: LiveWatch.mechanisms) func directoryMovedOutIsSilent(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, prepare: { try $0.directory("out/deep") })
         try live.shell("mv out $outside/")
         try live.settle()
         #expect(live.names("out"))
@@ -46,8 +47,8 @@ struct DirectoryMoveTests {
         #expect(live.watches(1))
     }
 
-    @Test(arguments: LiveWatch.backends) func directoryMovedOutAndInAgainIsWatched(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend, prepare: { try $0.directory("a/deep") })
+    @Test(arguments: LiveWatch.mechanisms) func directoryMovedOutAndInAgainIsWatched(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, prepare: { try $0.directory("a/deep") })
         for _ in 0..<20 { try live.shell("mv a $outside/b; mv $outside/b a") }
         try live.settle()
         live.forget()
@@ -57,8 +58,8 @@ struct DirectoryMoveTests {
         #expect(live.watches(3))
     }
 
-    @Test(arguments: LiveWatch.backends) func exchangedDirectoriesReportUnderTheirNewNames(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend, prepare: { tree in
+    @Test(arguments: LiveWatch.mechanisms) func exchangedDirectoriesReportUnderTheirNewNames(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, prepare: { tree in
             try tree.directory("a/of-a")
             try tree.directory("b/of-b")
         })
@@ -74,8 +75,8 @@ struct DirectoryMoveTests {
         #expect(live.watches(5))
     }
 
-    @Test(arguments: LiveWatch.backends) func directoryThatReplacesAnEmptyOneIsWatched(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend, prepare: { tree in
+    @Test(arguments: LiveWatch.mechanisms) func directoryThatReplacesAnEmptyOneIsWatched(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, prepare: { tree in
             try tree.directory("new/deep")
             try tree.directory("place")
         })
@@ -88,9 +89,9 @@ struct DirectoryMoveTests {
         #expect(live.watches(3))
     }
 
-    @Test(arguments: LiveWatch.backends) func renameIntoAnExcludedNameEndsWatching(_ backend: WatchBackend) throws {
+    @Test(arguments: LiveWatch.mechanisms) func renameIntoAnExcludedNameEndsWatching(_ mechanism: WatchMechanism) throws {
         let live = try LiveWatch(
-            backend, isExcluded: { path, _ in path.name.elementsEqual("cache".utf8) },
+            mechanism, isExcluded: { path, _ in path.name.elementsEqual("cache".utf8) },
             prepare: { try $0.directory("data/deep") })
         try live.shell("mv data cache")
         try live.settle()
@@ -103,8 +104,8 @@ struct DirectoryMoveTests {
         #expect(live.watches(3))
     }
 
-    @Test(arguments: LiveWatch.backends) func removedTreeIsReportedAndForgotten(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend, prepare: { tree in
+    @Test(arguments: LiveWatch.mechanisms) func removedTreeIsReportedAndForgotten(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, prepare: { tree in
             try tree.directory("a/b/c")
             try tree.file("a/b/c/file")
         })
@@ -117,8 +118,8 @@ struct DirectoryMoveTests {
 
     /// While a process holds a removed directory open, neither it nor the kernel reports its end, and a
     /// directory of the same name was blind from then on.
-    @Test(arguments: LiveWatch.backends) func directoryRecreatedWhileHeldOpenIsWatched(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend, prepare: { tree in
+    @Test(arguments: LiveWatch.mechanisms) func directoryRecreatedWhileHeldOpenIsWatched(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, prepare: { tree in
             try tree.directory("held/deep")
             try tree.file("held/deep/file")
         })
@@ -141,12 +142,15 @@ struct DirectoryMoveTests {
     }
 
     /// Whatever happened to the tree, afterwards every directory reports under the path that it has.
-    @Test(arguments: LiveWatch.backends, 0..<6) func afterRandomOperationsEveryDirectoryReports(_ backend: WatchBackend, round: UInt64) throws {
-        let seed = UInt64.random(in: 0 ... .max) &+ round
-        var random = SeededRandom(seed: seed)
-        let live = try LiveWatch(backend, prepare: { tree in
+    @Test(arguments: LiveWatch.mechanisms, 0..<6) func afterRandomOperationsEveryDirectoryReports(_ mechanism: WatchMechanism, round: UInt64) throws {
+        let live = try LiveWatch(mechanism, prepare: { tree in
             for number in 0..<6 { try tree.directory("\(number)/0/0") }
         })
+        try DirectoryMoveTests.operateAtRandom(live, seed: UInt64.random(in: 0 ... .max) &+ round)
+    }
+
+    static func operateAtRandom(_ live: LiveWatch, seed: UInt64) throws {
+        var random = SeededRandom(seed: seed)
         var script = "import os, shutil, ctypes, random\nc = ctypes.CDLL(None)\nrandom.seed(\(random.next()))\nout = 0\n"
         script += """
             def some():

@@ -1,5 +1,5 @@
 // What only the marks of whole file systems do, and what takes over where they are not possible.
-// What they have in common with inotify is tested for both: `LiveWatch.backends`.
+// What they have in common with the others is tested for all: `LiveWatch.mechanisms`.
 
 import Kernel
 import Testing
@@ -8,18 +8,18 @@ import Watching
 
 struct FanotifyWatcherTests {
     static let isPossible: Comment = "needs root and a kernel that marks file systems"
-    static let canMount = WatchDegradationTests.canMount && LiveWatch.refusal == nil
+    static let canMount = WatchDegradationTests.canMount && LiveWatch.mechanisms.contains(.fileSystemMarks)
 
-    @Test(.enabled(if: LiveWatch.refusal == nil, isPossible)) func automaticChoiceIsTheMarkOfTheFileSystem() throws {
-        let live = try LiveWatch(.auto, prepare: { try $0.directory("a/b/c") })
+    @Test(.enabled(if: LiveWatch.mechanisms.contains(.fileSystemMarks), isPossible)) func automaticChoiceIsTheMarkOfTheFileSystem() throws {
+        let live = try LiveWatch(backend: .auto, prepare: { try $0.directory("a/b/c") })
         let statistics = live.watcher.statistics()
         #expect(statistics.backend == "fanotify")
         #expect(statistics.directoriesWatched == 1 && statistics.directoriesWanted == 1)
     }
 
     /// Nothing is listed: each file in it reports for itself.
-    @Test(.enabled(if: LiveWatch.refusal == nil, isPossible)) func newDirectoryReportsFromItsFirstMoment() throws {
-        let live = try LiveWatch(.fanotify)
+    @Test(.enabled(if: LiveWatch.mechanisms.contains(.fileSystemMarks), isPossible)) func newDirectoryReportsFromItsFirstMoment() throws {
+        let live = try LiveWatch(.fileSystemMarks)
         try live.shell("mkdir -p a/b/c; echo x > a/b/c/file; mv a/b d")
         try live.settle()
         #expect(live.names("d/c/file") || live.names("a/b/c/file"))
@@ -29,13 +29,13 @@ struct FanotifyWatcherTests {
         #expect(live.names("d/c/file"))
     }
 
-    @Test(.enabled(if: LiveWatch.refusal == nil, isPossible)) func sourceBehindASymlinkKeepsItsPath() throws {
-        let live = try LiveWatch(.fanotify, prepare: { try $0.directory("far/source/deep") })
+    @Test(.enabled(if: LiveWatch.mechanisms.contains(.fileSystemMarks), isPossible)) func sourceBehindASymlinkKeepsItsPath() throws {
+        let live = try LiveWatch(.fileSystemMarks, prepare: { try $0.directory("far/source/deep") })
         let near = live.base.appending("near".utf8)
         try live.shell("ln -s root/far ../near")
         let source = near.appending("source".utf8)
         let said = Monitor<[Change]>([])
-        let watcher = try FanotifyWatcher(
+        let watcher = try FileSystemWatcher(
             settings: WatchSettings(privateDirectory: live.base.appending("other".utf8)), sources: [source], isExcluded: { _, _ in false },
             sink: { changes in said.withLock { $0 += changes } }, signal: { _ in })
         try watcher.start()
@@ -46,8 +46,8 @@ struct FanotifyWatcherTests {
     }
 
     /// No watch on the source or its parent tells of this.
-    @Test(.enabled(if: LiveWatch.refusal == nil, isPossible)) func sourceIsUnavailableWhenADirectoryAboveItIsRenamed() throws {
-        let live = try LiveWatch(.fanotify, adjust: { $0.checkInterval = .milliseconds(50) })
+    @Test(.enabled(if: LiveWatch.mechanisms.contains(.fileSystemMarks), isPossible)) func sourceIsUnavailableWhenADirectoryAboveItIsRenamed() throws {
+        let live = try LiveWatch(.fileSystemMarks, adjust: { $0.checkInterval = .milliseconds(50) })
         let (base, away) = (live.base.text, live.base.text + "-away")
         try live.shell("mv \(base) \(away)", in: .root)
         live.wait(for: .unavailable(live.root))
@@ -58,8 +58,8 @@ struct FanotifyWatcherTests {
         #expect(live.names("new"))
     }
 
-    @Test(.enabled(if: LiveWatch.refusal == nil, isPossible)) func deepestDirectoriesAreCoveredFromAbove() throws {
-        let live = try LiveWatch(.fanotify)
+    @Test(.enabled(if: LiveWatch.mechanisms.contains(.fileSystemMarks), isPossible)) func deepestDirectoriesAreCoveredFromAbove() throws {
+        let live = try LiveWatch(.fileSystemMarks)
         // 40 names of 200 bytes: twice as long as the longest path that the kernel gives.
         try live.python(
             "for i in range(40):", "    os.mkdir('d' * 200)", "    os.chdir('d' * 200)", "open('file', 'w').close()")
@@ -75,7 +75,7 @@ struct FanotifyWatcherTests {
 
     @Test(.enabled(if: canMount, isPossible)) func mountsBelowASourceAreWatchedWhenTheyAreToBeCrossed() throws {
         let live = try LiveWatch(
-            .fanotify, prepare: { tree in
+            .fileSystemMarks, prepare: { tree in
                 try tree.directory("point")
                 try tree.directory("true/deep")
                 try tree.directory("alias")
@@ -95,42 +95,28 @@ struct FanotifyWatcherTests {
         try live.shell("umount point alias")
     }
 
-    /// In the table of mounts both look the same, and the mark went with the first.
-    @Test(.enabled(if: canMount, isPossible)) func fileSystemThatIsReplacedAtOnceIsMarkedAnew() throws {
-        let live = try LiveWatch(.fanotify, starts: false)
-        try live.shell("mount -t tmpfs none root", in: live.base)
-        try live.watcher.start()
-        live.wait(for: .ready)
-        live.wait(for: .returned(live.root))
-        live.forget()
-        // Not lazily: no descriptor of the watcher keeps it.
-        try live.shell("umount root; mount -t tmpfs none root", in: live.base)
-        live.wait(for: .returned(live.root))
-        try live.settle()
-        live.forget()
-        try live.tree.file("file")
-        try live.settle()
-        #expect(live.names("file"))
-        live.watcher.stop()
-        try live.shell("umount root", in: live.base)
-    }
-
     /// ramfs cannot find a directory by its handle.
-    @Test(.enabled(if: canMount, isPossible)) func inotifyTakesOverWhereAFileSystemCannotBeMarked() throws {
-        let live = try LiveWatch(.fanotify, starts: false)
+    @Test(.enabled(if: canMount, isPossible)) func directoriesAreMarkedWhereAFileSystemCannotBe() throws {
+        let live = try LiveWatch(.fileSystemMarks, starts: false)
         try live.shell("mount -t ramfs none root", in: live.base)
         defer { try? live.shell("umount root", in: live.base) }
-        let refusals = Monitor<[WatchError]>([])
-        let other = try WatchBackend.fanotify.makeWatcher(
-            settings: WatchSettings(privateDirectory: live.base.appending("other".utf8)), sources: [live.root],
-            isExcluded: { _, _ in false }, sink: { _ in }, signal: { _ in }, refused: { error in refusals.withLock { $0.append(error) } })
-        #expect(other.statistics().backend == "inotify")
-        let refusal = try #require(refusals.withLock { $0.first })
-        #expect(refusal.code == .fileSystemMark && refusal.path == live.root)
-        #expect(refusal.description.contains("by handle"), "\(refusal)")
+        for (backend, used) in [(WatchBackend.fanotify, WatchBackend.fanotify), (.auto, .inotify)] {
+            let refusals = Monitor<[WatchError]>([])
+            let other = try backend.makeWatcher(
+                settings: WatchSettings(privateDirectory: live.base.appending("other".utf8)), sources: [live.root],
+                isExcluded: { _, _ in false }, sink: { _ in }, signal: { _ in }, refused: { error in refusals.withLock { $0.append(error) } })
+            let refusal = try #require(refusals.withLock { $0.first })
+            #expect(refusal.code == .fileSystemMark && refusal.path == live.root)
+            #expect(refusal.description.contains("by handle"), "\(refusal)")
+            // Before Linux 6.8 its directories have no handles at all.
+            let hasHandles = refusals.withLock { $0.count } == 1
+            #expect(other is DirectoryWatcher && other.statistics().backend == (hasHandles ? used : .inotify).rawValue)
+        }
         // One that comes while watching ends it, so that another watcher is made.
         try live.watcher.start()
-        live.said.wait { $0.signals.contains { if case .failed = $0 { true } else { false } } ? () : nil }
+        live.said.wait { said in
+            said.signals.contains { if case .failed(let error) = $0 { error.code == .fileSystemMark } else { false } } ? () : nil
+        }
     }
 
     @Test func refusalsSayWhatIsMissing() {
@@ -139,6 +125,7 @@ struct FanotifyWatcherTests {
             WatchError(.fileSystemMark, path: path, errno: $0).description
         }
         #expect(texts.allSatisfy { $0.hasPrefix("fanotify cannot be used at /home: ") })
+        #expect(WatchError(.directoryMark, errno: .notPermitted).description.hasPrefix("fanotify cannot be used: only root may"))
         #expect(texts[0].contains("CAP_SYS_ADMIN") && texts[1].contains("subvolumes") && texts[4].contains("\(Errno.ioError)"))
     }
 }

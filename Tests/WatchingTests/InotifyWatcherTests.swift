@@ -6,8 +6,8 @@ import Tracking
 import Watching
 
 struct InotifyWatcherTests {
-    @Test(arguments: LiveWatch.backends) func writtenFileIsDirtyAndSettled(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend)
+    @Test(arguments: LiveWatch.mechanisms) func writtenFileIsDirtyAndSettled(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism)
         try live.tree.file("a")
         try live.settle()
         #expect(live.names("a"))
@@ -15,8 +15,8 @@ struct InotifyWatcherTests {
         #expect(live.names("", .entry), "the times of the directory are others now")
     }
 
-    @Test(arguments: LiveWatch.backends) func openFileIsDirtyButNotSettled(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend, prepare: { try $0.file("log") })
+    @Test(arguments: LiveWatch.mechanisms) func openFileIsDirtyButNotSettled(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, prepare: { try $0.file("log") })
         let file = try Descriptor.open(live.path("log"), [.write, .append])
         try file.write(Array("more".utf8))
         try live.settle()
@@ -24,8 +24,8 @@ struct InotifyWatcherTests {
         #expect(!live.hasSettled("log"))
     }
 
-    @Test(arguments: LiveWatch.backends) func nothingIsSaidOfAnUntouchedTree(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend, prepare: { tree in
+    @Test(arguments: LiveWatch.mechanisms) func nothingIsSaidOfAnUntouchedTree(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, prepare: { tree in
             try tree.directory("a/b")
             try tree.file("a/b/c")
         })
@@ -35,16 +35,16 @@ struct InotifyWatcherTests {
         #expect(live.watches(3))
     }
 
-    @Test(arguments: LiveWatch.backends) func readyComesAfterStart(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend, starts: false, prepare: { try $0.directory("a/b/c") })
+    @Test(arguments: LiveWatch.mechanisms) func readyComesAfterStart(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, starts: false, prepare: { try $0.directory("a/b/c") })
         try live.watcher.start()
         live.wait(for: .ready)
         #expect(live.watches(4))
     }
 
     /// Of `mkdir -p a/b/c` inotify reports only `a`.
-    @Test(arguments: LiveWatch.backends) func chainOfNewDirectoriesIsWatchedToTheEnd(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend)
+    @Test(arguments: LiveWatch.mechanisms) func chainOfNewDirectoriesIsWatchedToTheEnd(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism)
         let chains = 50
         for number in 0..<chains {
             try live.tree.directory("top\(number)/b/c/d/e")
@@ -60,15 +60,15 @@ struct InotifyWatcherTests {
     }
 
     /// The first time by its event: whoever takes that one before the directory is watched would miss what comes in between.
-    @Test func newDirectoryIsNamedOnceMoreWhenItIsWatched() throws {
-        let live = try LiveWatch(.inotify)
+    @Test(arguments: LiveWatch.ofDirectories) func newDirectoryIsNamedOnceMoreWhenItIsWatched(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism)
         try live.shell("mkdir new")
         try live.settle()
         #expect(live.changes.count { $0 == Change(path: live.path("new"), scope: .subtree, settled: $0.settled) } == 2)
     }
 
-    @Test(arguments: LiveWatch.backends) func manyFilesInNewDirectoriesAreAllCovered(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend)
+    @Test(arguments: LiveWatch.mechanisms) func manyFilesInNewDirectoriesAreAllCovered(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism)
         try live.shell("for d in $(seq 40); do mkdir -p n/$d/x; for f in $(seq 20); do echo > n/$d/x/$f; done; done")
         try live.settle()
         for directory in 1...40 {
@@ -76,15 +76,15 @@ struct InotifyWatcherTests {
         }
     }
 
-    @Test(arguments: LiveWatch.backends) func editorSavingThroughARenameSettlesTheName(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend, prepare: { try $0.file("text") })
+    @Test(arguments: LiveWatch.mechanisms) func editorSavingThroughARenameSettlesTheName(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, prepare: { try $0.file("text") })
         try live.shell("echo new > .text.swp; mv .text.swp text")
         try live.settle()
         #expect(live.hasSettled("text"))
     }
 
-    @Test(arguments: LiveWatch.backends) func namesThatAreNotTextAreKept(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend)
+    @Test(arguments: LiveWatch.mechanisms) func namesThatAreNotTextAreKept(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism)
         let name: [UInt8] = [0xFF, 0xFE, 0x0A, 0x20]
         try live.root.appending(name).makeDirectories(mode: 0o755)
         try live.settle()
@@ -93,8 +93,8 @@ struct InotifyWatcherTests {
         #expect(live.changes.contains { $0.path == live.root.appending(name).appending([0x80]) })
     }
 
-    @Test(arguments: LiveWatch.backends) func attributesAreDirty(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend, prepare: { tree in
+    @Test(arguments: LiveWatch.mechanisms) func attributesAreDirty(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, prepare: { tree in
             try tree.file("mode")
             try tree.file("time")
             try tree.directory("directory")
@@ -105,24 +105,24 @@ struct InotifyWatcherTests {
         #expect(!live.hasSettled("mode"))
     }
 
-    @Test(arguments: LiveWatch.backends) func truncationIsDirty(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend, prepare: { try $0.file("a", "content") })
+    @Test(arguments: LiveWatch.mechanisms) func truncationIsDirty(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, prepare: { try $0.file("a", "content") })
         try live.python("os.truncate('a', 1)")
         try live.settle()
         #expect(live.names("a"))
     }
 
     /// A store into a mapping reports nothing; its end is a CLOSE_WRITE.
-    @Test(arguments: LiveWatch.backends) func writingThroughAMappingIsDirtyAtItsEnd(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend, prepare: { try $0.file("a", String(repeating: "x", count: 4096)) })
+    @Test(arguments: LiveWatch.mechanisms) func writingThroughAMappingIsDirtyAtItsEnd(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, prepare: { try $0.file("a", String(repeating: "x", count: 4096)) })
         try live.python(
             "f = os.open('a', os.O_RDWR)", "m = mmap.mmap(f, 4096)", "os.close(f)", "m[0] = 65", "m.flush()", "m.close()")
         try live.settle()
         #expect(live.hasSettled("a"))
     }
 
-    @Test(arguments: LiveWatch.backends) func linkedTemporaryFileIsDirty(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend)
+    @Test(arguments: LiveWatch.mechanisms) func linkedTemporaryFileIsDirty(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism)
         try live.python(
             "f = os.open('.', os.O_TMPFILE | os.O_RDWR)", "os.write(f, b'x')",
             "place = b'/proc/self/fd/%d' % f",
@@ -133,8 +133,8 @@ struct InotifyWatcherTests {
     }
 
     /// As long as it stays open, the kernel does not call it by its new name.
-    @Test(arguments: LiveWatch.backends) func linkedTemporaryFileThatIsWrittenLaterIsNamedByItsInode(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend)
+    @Test(arguments: LiveWatch.mechanisms) func linkedTemporaryFileThatIsWrittenLaterIsNamedByItsInode(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism)
         try live.python(
             "f = os.open('.', os.O_TMPFILE | os.O_RDWR)",
             "place = b'/proc/self/fd/%d' % f",
@@ -145,8 +145,8 @@ struct InotifyWatcherTests {
     }
 
     /// Whoever writes to it changes nothing that could be backed up: a name that is gone is no error, and nothing else is dirty.
-    @Test func fileWithoutANameConcernsNoOther() throws {
-        let live = try LiveWatch(.inotify, prepare: { try $0.file("a") })
+    @Test(arguments: LiveWatch.ofDirectories) func fileWithoutANameConcernsNoOther(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, prepare: { try $0.file("a") })
         let file = try Descriptor.open(live.path("a"), [.write])
         try live.shell("rm a")
         try live.settle()
@@ -157,8 +157,8 @@ struct InotifyWatcherTests {
         #expect(live.changes.allSatisfy { $0.scope == .entry })
     }
 
-    @Test func directoriesAboveTheKernelsLimitOfPathsAreWatched() throws {
-        let live = try LiveWatch(.inotify)
+    @Test(arguments: LiveWatch.ofDirectories) func directoriesAboveTheKernelsLimitOfPathsAreWatched(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism)
         let deep = String(repeating: String(repeating: "d", count: 200) + "/", count: 40)
         try live.python("for i in range(40):", "    os.mkdir('d' * 200)", "    os.chdir('d' * 200)")
         try live.settle()
@@ -170,15 +170,15 @@ struct InotifyWatcherTests {
         #expect(try live.watcher.audit(isCancelled: { false })?.blind == [])
     }
 
-    @Test(arguments: LiveWatch.backends) func everyKindOfEntryIsReported(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend)
+    @Test(arguments: LiveWatch.mechanisms) func everyKindOfEntryIsReported(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism)
         try live.shell("ln -s nowhere link; mkfifo pipe; echo x > a; ln a hard; rm a")
         try live.settle()
         #expect(["link", "pipe", "a", "hard"].allSatisfy { live.names($0) })
     }
 
-    @Test(arguments: LiveWatch.backends) func symlinkToADirectoryIsNotFollowed(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend)
+    @Test(arguments: LiveWatch.mechanisms) func symlinkToADirectoryIsNotFollowed(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism)
         // The second one is met in a listing.
         try live.shell("mkdir $outside/far $outside/in; ln -s $outside/far near; ln -s $outside/far $outside/in/near; mv $outside/in .")
         try live.settle()
@@ -189,9 +189,9 @@ struct InotifyWatcherTests {
         #expect(live.changes.isEmpty)
     }
 
-    @Test(arguments: LiveWatch.backends) func excludedDirectoryIsNeitherWatchedNorReported(_ backend: WatchBackend) throws {
+    @Test(arguments: LiveWatch.mechanisms) func excludedDirectoryIsNeitherWatchedNorReported(_ mechanism: WatchMechanism) throws {
         let live = try LiveWatch(
-            backend, isExcluded: { path, _ in path.name.elementsEqual("cache".utf8) },
+            mechanism, isExcluded: { path, _ in path.name.elementsEqual("cache".utf8) },
             prepare: { try $0.directory("cache/deep") })
         try live.shell("echo x > cache/deep/a; mkdir -p new/cache/deep; echo x > cache/b; chmod 700 cache")
         try live.settle()
@@ -199,8 +199,8 @@ struct InotifyWatcherTests {
         #expect(live.watches(2))
     }
 
-    @Test(arguments: LiveWatch.backends) func manyWritesToOneFileAreOneChange(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend, prepare: { tree in
+    @Test(arguments: LiveWatch.mechanisms) func manyWritesToOneFileAreOneChange(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, prepare: { tree in
             try tree.file("a")
             try tree.file("b")
         })
@@ -213,24 +213,24 @@ struct InotifyWatcherTests {
         #expect(live.hasSettled("a") && live.hasSettled("b"))
     }
 
-    @Test(arguments: LiveWatch.backends) func stopEndsAllReports(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend)
+    @Test(arguments: LiveWatch.mechanisms) func stopEndsAllReports(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism)
         live.watcher.stop()
         try live.tree.file("late")
         live.watcher.stop()
         #expect(live.changes.isEmpty)
     }
 
-    @Test(arguments: LiveWatch.backends) func synchronizingAStoppedWatcherSaysSo(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend)
+    @Test(arguments: LiveWatch.mechanisms) func synchronizingAStoppedWatcherSaysSo(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism)
         live.watcher.stop()
         let error = #expect(throws: WatchError.self) { try live.watcher.synchronize(timeout: .milliseconds(50)) }
         #expect(error?.code == .synchronization)
         #expect(error?.description.contains("did not catch up") == true)
     }
 
-    @Test(arguments: LiveWatch.backends) func privateDirectoryMayVanish(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend)
+    @Test(arguments: LiveWatch.mechanisms) func privateDirectoryMayVanish(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism)
         try live.shell("rm -r ../private")
         try live.tree.file("a")
         try live.settle()

@@ -4,7 +4,8 @@
 import Kernel
 import Testing
 import Tracking
-import Watching
+
+@testable import Watching
 
 final class LiveWatch: Sendable {
     struct Said {
@@ -22,8 +23,12 @@ final class LiveWatch: Sendable {
     let watcher: any Watcher
 
     /// Waits until the tree is watched, and forgets what was said until then.
+    ///
+    /// - Parameters:
+    ///   - backend: Nil for the one that makes a watcher of this mechanism.
+    ///   - queue: In place of the mechanism's own.
     init(
-        _ backend: WatchBackend = .inotify, starts: Bool = true,
+        _ mechanism: WatchMechanism = .inotify, backend: WatchBackend? = nil, queue: (any DirectoryQueue)? = nil, starts: Bool = true,
         isExcluded: @escaping @Sendable (Path, FileKind) -> Bool = { _, _ in false },
         prepare: (LiveWatch.Tree) throws -> Void = { _ in }, adjust: (inout WatchSettings) -> Void = { _ in }
     ) throws {
@@ -37,13 +42,18 @@ final class LiveWatch: Sendable {
         var settings = WatchSettings(privateDirectory: base.appending("private".utf8))
         adjust(&settings)
         let (said, isHeld) = (self.said, self.isHeld)
-        watcher = try backend.makeWatcher(
-            settings: settings, sources: [root], isExcluded: isExcluded,
-            sink: { changes in
-                isHeld.wait { $0 ? nil : () }
-                said.withLock { $0.changes += changes }
-            },
-            signal: { signal in said.withLock { $0.signals.append(signal) } }, refused: { Issue.record($0) })
+        let sink: @Sendable ([Change]) -> Void = { changes in
+            isHeld.wait { $0 ? nil : () }
+            said.withLock { $0.changes += changes }
+        }
+        let signal: @Sendable (WatchSignal) -> Void = { signal in said.withLock { $0.signals.append(signal) } }
+        if let queue {
+            watcher = try DirectoryWatcher(queue, settings: settings, sources: [root], isExcluded: isExcluded, sink: sink, signal: signal)
+        } else {
+            watcher = try (backend ?? (mechanism == .inotify ? .inotify : .fanotify)).makeWatcher(
+                after: mechanism == .directoryMarks ? [WatchError(.fileSystemMark)] : [], settings: settings, sources: [root],
+                isExcluded: isExcluded, sink: sink, signal: signal, refused: { Issue.record($0) })
+        }
         if !starts { return }
         try watcher.start()
         try settle()
@@ -74,29 +84,42 @@ final class LiveWatch: Sendable {
     func path(_ name: String) -> Path { tree.path(name) }
 
     /// The ways of watching that this machine allows.
-    static var backends: [WatchBackend] { refusal == nil ? [.inotify, .fanotify] : [.inotify] }
+    static let mechanisms = WatchMechanism.allCases.filter(isPossible)
 
-    /// Why fanotify cannot be used here; nil when it can.
-    static let refusal: WatchError? = {
-        guard let place = Path("/tmp/watching-tests-\(ProcessIdentity.pid)-refusal") else { return nil }
+    /// Those that watch one directory at a time.
+    static let ofDirectories = mechanisms.filter { $0 != .fileSystemMarks }
+
+    private static func isPossible(_ mechanism: WatchMechanism) -> Bool {
+        guard let place = Path("/tmp/watching-tests-\(ProcessIdentity.pid)-\(mechanism)") else { return false }
         defer { _ = try? ProcessIdentity.run("rm", ["-rf", place.text]) }
         let source = place.appending("root".utf8)
+        let settings = WatchSettings(privateDirectory: place.appending("private".utf8))
         do {
             try source.makeDirectories(mode: 0o755)
-            _ = try FanotifyWatcher(
-                settings: WatchSettings(privateDirectory: place.appending("private".utf8)), sources: [source],
-                isExcluded: { _, _ in false }, sink: { _ in }, signal: { _ in })
-            return nil
-        } catch { return error as? WatchError }
-    }()
+            if mechanism == .fileSystemMarks {
+                _ = try FileSystemWatcher(settings: settings, sources: [source], isExcluded: { _, _ in false }, sink: { _ in }, signal: { _ in })
+            } else {
+                _ = try DirectoryWatcher(
+                    mechanism, settings: settings, sources: [source], isExcluded: { _, _ in false }, sink: { _ in }, signal: { _ in })
+            }
+            return true
+        } catch { return false }
+    }
 
     /// True when so many directories are watched. The mark of a file system is one for all of a source.
     func watches(_ directories: Int) -> Bool {
-        let watched = watcher.statistics().directoriesWatched
-        return watched == (watcher.statistics().backend == "fanotify" ? min(directories, 1) : directories)
+        watcher.statistics().directoriesWatched == (watcher is FileSystemWatcher ? min(directories, 1) : directories)
     }
 
     func settle() throws { try watcher.synchronize(timeout: .seconds(60)) }
+
+    /// The reader waits in the sink until `isHeld` is false again: what happens now, it meets all at once.
+    func hold() throws {
+        let events = watcher.statistics().events
+        isHeld.withLock { $0 = true }
+        try tree.file("held")
+        while watcher.statistics().events == events {}
+    }
 
     func forget() { said.withLock { $0 = Said() } }
 

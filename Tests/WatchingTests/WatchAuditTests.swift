@@ -10,9 +10,9 @@ struct WatchAuditTests {
         try #require(try live.watcher.audit(isCancelled: { false }))
     }
 
-    @Test func treeThatIsWatchedHasNoFault() throws {
+    @Test(arguments: LiveWatch.ofDirectories) func treeThatIsWatchedHasNoFault(_ mechanism: WatchMechanism) throws {
         let live = try LiveWatch(
-            isExcluded: { path, _ in path.name.elementsEqual("cache".utf8) },
+            mechanism, isExcluded: { path, _ in path.name.elementsEqual("cache".utf8) },
             prepare: { tree in
                 try tree.directory("a/b/c")
                 try tree.directory("cache/deep")
@@ -23,22 +23,22 @@ struct WatchAuditTests {
         #expect(audit.directories == 6)
     }
 
-    @Test func directoryWithoutAWatchIsBlind() throws {
-        let live = try LiveWatch(prepare: { try $0.directory("a/b/c") })
-        let session = try #require(live.watcher as? InotifyWatcher).session
+    @Test(arguments: LiveWatch.ofDirectories) func directoryWithoutAWatchIsBlind(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, prepare: { try $0.directory("a/b/c") })
+        let session = try #require(live.watcher as? DirectoryWatcher).session
         let watch = try #require(session.state.withLock { $0.tree.find(live.path("a/b")) })
-        try session.inotify.unwatch(watch)
+        session.queue.unwatch(watch, at: live.path("a/b"))
         let audit = try audit(live)
         #expect(audit.blind == [live.path("a/b")], "of a branch, the topmost")
         #expect(audit.directories == 2)
     }
 
     /// The tree says that it is watched, and the kernel does not know of it.
-    @Test func watchThatTheKernelDoesNotHaveIsBlindAndStale() throws {
-        let live = try LiveWatch(prepare: { try $0.directory("a") })
+    @Test(arguments: LiveWatch.ofDirectories) func watchThatTheKernelDoesNotHaveIsBlindAndStale(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, prepare: { try $0.directory("a") })
         try live.shell("mkdir $outside/far; mkdir late")
         try live.settle()
-        try #require(live.watcher as? InotifyWatcher).session.state.withLock { state in
+        try #require(live.watcher as? DirectoryWatcher).session.state.withLock { state in
             for name in ["late", "ghost"] {
                 guard let root = state.tree.root(0) else { return }
                 _ = Array(name.utf8).withUnsafeBytes {
@@ -51,9 +51,9 @@ struct WatchAuditTests {
         #expect(Set(audit.stale) == [live.path("late"), live.path("ghost")])
     }
 
-    @Test func whatIsNamedAsUnwatchedIsNoFault() throws {
+    @Test(arguments: LiveWatch.ofDirectories) func whatIsNamedAsUnwatchedIsNoFault(_ mechanism: WatchMechanism) throws {
         let live = try LiveWatch(
-            prepare: { tree in for name in ["a", "b", "c"] { try tree.directory("\(name)/deep") } },
+            mechanism, prepare: { tree in for name in ["a", "b", "c"] { try tree.directory("\(name)/deep") } },
             adjust: { settings in
                 settings.watchLimit = 2
                 settings.unwatchedListed = 1
@@ -72,8 +72,8 @@ struct WatchAuditTests {
     }
 
     /// Directories come, move and go while they are walked over.
-    @Test func changingTreeIsAcquitted() throws {
-        let live = try LiveWatch(prepare: { tree in for number in 0..<30 { try tree.directory("\(number)/a/b") } })
+    @Test(arguments: LiveWatch.ofDirectories) func changingTreeIsAcquitted(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, prepare: { tree in for number in 0..<30 { try tree.directory("\(number)/a/b") } })
         let isDone = Monitor(false)
         let churn = try Thread(name: "churn", priority: .normal) {
             _ = try? live.shell("for i in $(seq 40); do mkdir -p n$i/x/y; mv $((i % 30)) m$i; mv n$i/x z$i; rm -r n$i; mv m$i $((i % 30)); done")

@@ -7,8 +7,8 @@ import Watching
 
 struct WatchDegradationTests {
     /// 20,000 new files while nobody reads the queue, which holds 16,384 events.
-    @Test(arguments: LiveWatch.backends) func overflowIsSaidOnceAndWatchingRecovers(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend)
+    @Test(arguments: LiveWatch.mechanisms) func overflowIsSaidOnceAndWatchingRecovers(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism)
         live.isHeld.withLock { $0 = true }
         try live.tree.file("first")
         try live.python(
@@ -27,8 +27,8 @@ struct WatchDegradationTests {
         #expect(live.watches(3))
     }
 
-    @Test(arguments: LiveWatch.backends) func removalsLostInAnOverflowAreForgotten(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend, prepare: { try $0.directory("gone/deep") })
+    @Test(arguments: LiveWatch.mechanisms) func removalsLostInAnOverflowAreForgotten(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, prepare: { try $0.directory("gone/deep") })
         live.isHeld.withLock { $0 = true }
         try live.tree.file("first")
         try live.python("for i in range(20000): os.close(os.open('f%d' % i, os.O_CREAT | os.O_WRONLY))")
@@ -39,9 +39,9 @@ struct WatchDegradationTests {
         #expect(live.watches(1))
     }
 
-    @Test func limitLeavesOutTheDeepestAndNamesThem() throws {
+    @Test(arguments: LiveWatch.ofDirectories) func limitLeavesOutTheDeepestAndNamesThem(_ mechanism: WatchMechanism) throws {
         let live = try LiveWatch(
-            .inotify, prepare: { tree in
+            mechanism, prepare: { tree in
                 for name in ["a", "b", "c"] { try tree.directory("\(name)/1/2") }
             }, adjust: { $0.watchLimit = 5 })
         let statistics = live.watcher.statistics()
@@ -64,9 +64,9 @@ struct WatchDegradationTests {
         #expect(live.names("d/file"))
     }
 
-    @Test func listOfTheUnwatchedIsBounded() throws {
+    @Test(arguments: LiveWatch.ofDirectories) func listOfTheUnwatchedIsBounded(_ mechanism: WatchMechanism) throws {
         let live = try LiveWatch(
-            .inotify, prepare: { tree in for number in 0..<50 { try tree.directory("\(number)") } },
+            mechanism, prepare: { tree in for number in 0..<50 { try tree.directory("\(number)") } },
             adjust: { settings in
                 settings.watchLimit = 1
                 settings.unwatchedListed = 10
@@ -75,8 +75,8 @@ struct WatchDegradationTests {
         #expect(live.watcher.statistics().unwatchedCount == 50)
     }
 
-    @Test(.enabled(if: ProcessIdentity.uid != 0)) func unreadableDirectoryIsNamed() throws {
-        let live = try LiveWatch(.inotify, prepare: { tree in
+    @Test(.enabled(if: ProcessIdentity.uid != 0), arguments: LiveWatch.ofDirectories) func unreadableDirectoryIsNamed(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, prepare: { tree in
             try tree.directory("closed/deep")
             try tree.directory("open")
         })
@@ -89,8 +89,8 @@ struct WatchDegradationTests {
         try live.shell("chmod 700 closed new")
     }
 
-    @Test(arguments: LiveWatch.backends) func missingSourceIsUnavailableAndComesBack(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend, prepare: { try $0.directory("a") })
+    @Test(arguments: LiveWatch.mechanisms) func missingSourceIsUnavailableAndComesBack(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, prepare: { try $0.directory("a") })
         try live.shell("mv root away", in: live.base)
         live.wait(for: .unavailable(live.root))
         #expect(live.changes.allSatisfy { $0.path == live.root && $0.scope == .entry }, "not a deletion")
@@ -104,9 +104,9 @@ struct WatchDegradationTests {
     }
 
     /// While a process has its working directory in it, a removed root reports nothing; its parent does.
-    @Test(arguments: LiveWatch.backends) func sourceRecreatedWhileHeldOpenIsWatched(_ backend: WatchBackend) throws {
+    @Test(arguments: LiveWatch.mechanisms) func sourceRecreatedWhileHeldOpenIsWatched(_ mechanism: WatchMechanism) throws {
         // What the parent's event has to tell is not to be found by the clock.
-        let live = try LiveWatch(backend, adjust: { $0.checkInterval = .seconds(3600) })
+        let live = try LiveWatch(mechanism, adjust: { $0.checkInterval = .seconds(3600) })
         let held = try Descriptor.open(live.root, [.read, .directory])
         try live.shell("rm -r root; mkdir root", in: live.base)
         live.wait(for: .returned(live.root))
@@ -118,8 +118,8 @@ struct WatchDegradationTests {
     }
 
     /// No watch on the source or its parent tells of this, but the clock.
-    @Test func sourceBelowARenamedDirectoryIsUnavailable() throws {
-        let live = try LiveWatch(.inotify, adjust: { $0.checkInterval = .milliseconds(50) })
+    @Test(arguments: LiveWatch.ofDirectories) func sourceBelowARenamedDirectoryIsUnavailable(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, adjust: { $0.checkInterval = .milliseconds(50) })
         let (base, away) = (live.base.text, live.base.text + "-away")
         try live.shell("mv \(base) \(away)", in: .root)
         live.wait(for: .unavailable(live.root))
@@ -130,8 +130,8 @@ struct WatchDegradationTests {
         #expect(live.names("new"))
     }
 
-    @Test(arguments: LiveWatch.backends) func sourceThatIsMissingAtTheStartIsWatchedWhenItComes(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend, starts: false)
+    @Test(arguments: LiveWatch.mechanisms) func sourceThatIsMissingAtTheStartIsWatchedWhenItComes(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, starts: false)
         try live.shell("rm -r root", in: live.base)
         try live.watcher.start()
         live.wait(for: .ready)
@@ -144,8 +144,8 @@ struct WatchDegradationTests {
         #expect(live.names("new"))
     }
 
-    @Test(.enabled(if: canMount), arguments: LiveWatch.backends) func mountOverADirectoryIsSaidAndNotWatched(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend, prepare: { try $0.directory("point/under") })
+    @Test(.enabled(if: canMount), arguments: LiveWatch.mechanisms) func mountOverADirectoryIsSaidAndNotWatched(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, prepare: { try $0.directory("point/under") })
         try live.shell("mount -t tmpfs none point; mkdir point/above")
         live.wait(for: .mountsChanged([live.path("point")]))
         try live.settle()
@@ -160,8 +160,8 @@ struct WatchDegradationTests {
         #expect(live.names("point/under/file"))
     }
 
-    @Test(.enabled(if: canMount), arguments: LiveWatch.backends) func sourceThatIsUnmountedIsUnavailable(_ backend: WatchBackend) throws {
-        let live = try LiveWatch(backend, starts: false)
+    @Test(.enabled(if: canMount), arguments: LiveWatch.mechanisms) func sourceThatIsUnmountedIsUnavailable(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, starts: false)
         try live.shell("mount -t tmpfs none root; mkdir root/a", in: live.base)
         try live.watcher.start()
         live.wait(for: .ready)
@@ -171,8 +171,8 @@ struct WatchDegradationTests {
         #expect(live.changes.isEmpty)
     }
 
-    @Test(.enabled(if: canMount)) func directoryBelowABindMountIsNamedAsAliased() throws {
-        let live = try LiveWatch(.inotify, prepare: { tree in
+    @Test(.enabled(if: canMount), arguments: LiveWatch.ofDirectories) func directoryBelowABindMountIsNamedAsAliased(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, prepare: { tree in
             try tree.directory("true/deep")
             try tree.directory("alias")
         })
@@ -186,6 +186,29 @@ struct WatchDegradationTests {
         try live.settle()
         #expect(live.names("true/deep/file"))
         try live.shell("umount alias")
+    }
+
+    /// In the table of mounts both look the same, and what watched the first went with it.
+    @Test(.enabled(if: canMount), arguments: LiveWatch.mechanisms) func fileSystemThatIsReplacedAtOnceIsWatchedAnew(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, starts: false)
+        try live.shell("mount -t tmpfs none root", in: live.base)
+        try live.watcher.start()
+        live.wait(for: .ready)
+        if mechanism == .fileSystemMarks { live.wait(for: .returned(live.root)) }
+        live.forget()
+        // The marks of file systems keep a descriptor of it while their reader is held.
+        if mechanism != .fileSystemMarks { try live.hold() }
+        // Not lazily: no descriptor of the watcher keeps it.
+        try live.shell("umount root; mount -t tmpfs none root", in: live.base)
+        live.isHeld.withLock { $0 = false }
+        live.wait(for: .returned(live.root))
+        try live.settle()
+        live.forget()
+        try live.tree.file("file")
+        try live.settle()
+        #expect(live.names("file"))
+        live.watcher.stop()
+        try live.shell("umount root", in: live.base)
     }
 
     /// Tried with a mount of its own, which a container may forbid even to root.

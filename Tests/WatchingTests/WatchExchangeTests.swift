@@ -95,16 +95,16 @@ struct WatchExchangeTests {
     // MARK: Live
 
     /// Everything is watched down to the second level but for `busy/deep`, and what is in it.
-    private func crowded() throws -> LiveWatch {
+    private func crowded(_ mechanism: WatchMechanism) throws -> LiveWatch {
         try LiveWatch(
-            prepare: { tree in
+            mechanism, prepare: { tree in
                 for name in ["a", "b", "c"] { try tree.directory("\(name)/1") }
                 try tree.directory("busy/deep/inner")
             }, adjust: { $0.watchLimit = 8 })
     }
 
-    @Test func busyDirectoryIsWatchedInPlaceOfARestingOne() throws {
-        let live = try crowded()
+    @Test(arguments: LiveWatch.ofDirectories) func busyDirectoryIsWatchedInPlaceOfARestingOne(_ mechanism: WatchMechanism) throws {
+        let live = try crowded(mechanism)
         #expect(live.watcher.coverage(of: live.path("busy/deep/inner/file")) == .unwatched(live.path("busy/deep"), .watchLimit))
         for _ in 0..<3 {
             live.watcher.compared(changed: [live.path("busy/deep/inner")])
@@ -123,25 +123,29 @@ struct WatchExchangeTests {
         #expect(live.watcher.statistics().directoriesWanted == 10)
     }
 
-    @Test func whatADirectorySaidBeforeItsWatchEndedIsHeard() throws {
-        let live = try crowded()
+    @Test(arguments: LiveWatch.ofDirectories) func whatADirectorySaidBeforeItsWatchEndedIsHeard(_ mechanism: WatchMechanism) throws {
+        let live = try crowded(mechanism)
         live.watcher.compared(changed: [live.path("busy/deep")])
         live.watcher.compared(changed: [])
         live.watcher.compared(changed: [live.path("busy/deep")])
         try live.settle()
         live.forget()
-        live.isHeld.withLock { $0 = true }
+        try live.hold()
         for name in ["a", "b", "c"] { try live.tree.file("\(name)/1/file") }
+        let session = try #require(live.watcher as? DirectoryWatcher).session
+        let round = session.work.withLock { $0.requestedRound }
         live.watcher.compared(changed: [live.path("busy/deep")])
+        // Then the watches are ended, and the reader is waited for.
+        while session.work.withLock({ $0.requestedRound }) == round {}
         live.isHeld.withLock { $0 = false }
         try live.settle()
         for name in ["a", "b", "c"] { #expect(live.names("\(name)/1/file")) }
     }
 
     /// Watches that become free are given to whoever waits, with the next comparison, and what happened there is looked at.
-    @Test func freedWatchesAreGivenAway() throws {
+    @Test(arguments: LiveWatch.ofDirectories) func freedWatchesAreGivenAway(_ mechanism: WatchMechanism) throws {
         let live = try LiveWatch(
-            prepare: { tree in
+            mechanism, prepare: { tree in
                 for name in ["a", "b", "z"] { try tree.directory("\(name)/1") }
             }, adjust: { $0.watchLimit = 5 })
         #expect(live.watcher.statistics().unwatchedCount == 2)
@@ -159,8 +163,8 @@ struct WatchExchangeTests {
     }
 
     /// A directory that could not be read is watched as soon as it can be.
-    @Test(.enabled(if: ProcessIdentity.uid != 0)) func directoryThatBecomesReadableIsWatched() throws {
-        let live = try LiveWatch(prepare: { try $0.directory("closed/deep") })
+    @Test(.enabled(if: ProcessIdentity.uid != 0), arguments: LiveWatch.ofDirectories) func directoryThatBecomesReadableIsWatched(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, prepare: { try $0.directory("closed/deep") })
         try live.shell("chmod 0 closed")
         try live.settle()
         try live.shell("mkdir -m 0 later")

@@ -56,7 +56,7 @@ package enum ServiceUnit {
             RestrictSUIDSGID=yes
             SystemCallArchitectures=native
             SystemCallErrorNumber=EPERM
-            SystemCallFilter=@system-service\(manager == .system ? " fanotify_init fanotify_mark open_by_handle_at" : "")
+            SystemCallFilter=@system-service fanotify_init fanotify_mark\(manager == .system ? " open_by_handle_at" : "")
 
             [Install]
             WantedBy=\(manager == .system ? "multi-user.target" : "default.target")

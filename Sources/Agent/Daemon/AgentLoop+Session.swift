@@ -172,7 +172,7 @@ extension AgentLoop {
                 notes.reasons["configuration"] = nil
             }
             if watchesDiffer {
-                fanotifyFailure = nil
+                watchFailures = []
                 startWatching()
                 tell(.reconcileNeeded(sourcesDiffer ? .sourcesChanged : .excludesChanged))
             }

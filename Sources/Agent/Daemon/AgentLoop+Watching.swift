@@ -27,15 +27,14 @@ extension AgentLoop {
             privateDirectory: installation.places.cookieDirectory, reserveWatches: configuration.watch.reserve,
             fileSystems: configuration.exclude.oneFileSystem ? .stay : .cross)
         do {
-            var refusal = fanotifyFailure
-            let backend = refusal == nil ? configuration.watch.backend : .inotify
-            let watcher = try backend.makeWatcher(
-                settings: settings, sources: configuration.sources,
+            var refusals = watchFailures
+            let watcher = try configuration.watch.backend.makeWatcher(
+                after: watchFailures, settings: settings, sources: configuration.sources,
                 isExcluded: { path, kind in rules.verdict(for: path, kind: kind).isExcluded },
-                sink: { dirty.add($0) }, signal: { inbox.put(.signal($0, number)) }, refused: { refusal = $0 })
+                sink: { dirty.add($0) }, signal: { inbox.put(.signal($0, number)) }, refused: { refusals.append($0) })
             try watcher.start()
             self.watcher = watcher
-            let advice = noteBackend(refusal)
+            let advice = noteBackend(of: watcher, refusals)
             board.note { notes in
                 notes.watcher = watcher
                 notes.reasons["watch-backend"] = advice
@@ -69,11 +68,14 @@ extension AgentLoop {
         for event in [event].compactMap({ $0 }) + waiting { tell(event) }
     }
 
-    /// Logs why inotify is used in place of fanotify, if it is. What was asked for by name is said in the status, too.
-    private func noteBackend(_ refusal: WatchError?) -> [StatusReason]? {
-        guard let refusal else { return nil }
-        guard configuration.watch.backend == .fanotify else {
-            logger.info("watching with inotify", metadata: ["reason": "\(refusal)"])
+    /// Logs why something else is used than what was tried first. When fanotify was asked for by name, and it is not that, the
+    /// status says so, too.
+    private func noteBackend(of watcher: any Watcher, _ refusals: [WatchError]) -> [StatusReason]? {
+        guard let refusal = refusals.last else { return nil }
+        let used = watcher.statistics().backend
+        guard configuration.watch.backend == .fanotify, used != WatchBackend.fanotify.rawValue else {
+            let unit = watcher is FileSystemWatcher ? "file systems" : "directories"
+            logger.info("watching \(unit) with \(used)", metadata: ["reason": "\(refusal)"])
             return nil
         }
         logger.warning("watching with inotify in place of fanotify", metadata: ["reason": "\(refusal)"])
@@ -118,12 +120,10 @@ extension AgentLoop {
             tell(.reconcileNeeded(.remount))
         case .returned: tell(.reconcileNeeded(.sourceReturned))
         case .mountsChanged: tell(.reconcileNeeded(.remount))
-        case .failed(let errno):
-            guard watcher?.statistics().backend == WatchBackend.fanotify.rawValue else {
-                return giveUpWatching(WatchError(.resources, errno: errno))
-            }
-            logger.error("watching with fanotify ended", metadata: ["error": "\(errno)"])
-            fanotifyFailure = WatchError(.fileSystemMark, errno: errno)
+        case .failed(let error):
+            guard [.fileSystemMark, .directoryMark].contains(error.code) else { return giveUpWatching(error) }
+            logger.error("watching with fanotify ended", metadata: ["error": "\(error)"])
+            watchFailures.append(error)
             startWatching()
         }
     }

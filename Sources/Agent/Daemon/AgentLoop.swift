@@ -52,8 +52,8 @@ final class AgentLoop {
     var compacted = Freed()
     /// Counts watchers: what an earlier one still says does not concern the present one.
     var watcherNumber: UInt64 = 0
-    /// Why fanotify, which was in use, ended: inotify is used until the configuration is read again.
-    var fanotifyFailure: WatchError?
+    /// Why ways of watching that were in use ended: others are used until the configuration is read again.
+    var watchFailures: [WatchError] = []
     /// Since the latest comparison of everything, something happened to a name that is gone without having been backed up.
     var hasLostNames = false
     /// The status says that archives are damaged or missing; a verification was asked for when that became known.

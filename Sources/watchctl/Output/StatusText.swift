@@ -91,8 +91,8 @@ enum StatusText {
     }
 
     private static func watch(_ watch: StatusReport.Watch, now: Timestamp) -> String {
-        // A mark on a file system stands for all directories of a source.
-        let unit = watch.backend == "fanotify" ? "sources as a whole" : "directories"
+        // A mark on a file system stands for all directories of a source; there is no limit then.
+        let unit = watch.backend == "fanotify" && watch.limit == nil ? "sources as a whole" : "directories"
         var text = "\(SafeText.count(watch.directoriesWatched)) of \(SafeText.count(watch.directoriesWanted)) \(unit) (\(watch.backend)), "
         text += "\(SafeText.count(watch.events, "event")), \(SafeText.count(watch.overflows, "overflow"))"
         if let last = SafeText.time(watch.lastReconcile, now: now) { text += ", compared \(SafeText.distance(last, now: now))" }

@@ -1,30 +1,39 @@
-// Watches with inotify: one thread reads the kernel's queue, a second one watches and lists new directories.
+// Watches directories one by one: one thread reads the kernel's queue, a second one watches and lists new directories.
 // In: sources, excludes.  Out: Change in batches to a sink that only keeps them; WatchSignal.
 // Invariant: each directory is watched first and listed afterwards, so nothing in it falls between the two.
 // On a crash nothing is left behind but, at worst, one empty file in the private directory.
-// Source: inotify(7).
+// Source: inotify(7), fanotify(7).
 
 package import Kernel
 package import Tracking
 
-package final class InotifyWatcher: Watcher {
+package final class DirectoryWatcher: Watcher {
     let session: WatchSession
     private let threads = WatchThreads()
 
     /// - Parameters:
+    ///   - mechanism: `.inotify` or `.directoryMarks`.
     ///   - sources: Absolute paths of directories, none inside another.
     ///   - isExcluded: Asked by both threads, for a path in a source; the kind is `.directory`, or `.file` for everything
     ///     else. Neither it nor what is below it is watched or reported.
     ///   - sink: Called by both threads, perhaps at once. It must only keep the changes: while it runs, the kernel's queue
     ///     fills.
     ///   - signal: Called by both threads, perhaps at once. Neither of both may call `stop`, which waits for them.
-    /// - Throws: `WatchError` with `.instance` or `.resources`.
-    package init(
-        settings: WatchSettings, sources: [Path], isExcluded: @escaping @Sendable (Path, FileKind) -> Bool,
+    /// - Throws: `WatchError` with `.instance` (inotify), `.directoryMark` (fanotify) or `.resources`.
+    package convenience init(
+        _ mechanism: WatchMechanism, settings: WatchSettings, sources: [Path], isExcluded: @escaping @Sendable (Path, FileKind) -> Bool,
         sink: @escaping @Sendable ([Change]) -> Void, signal: @escaping @Sendable (WatchSignal) -> Void
-    ) throws {
+    ) throws(WatchError) {
+        let queue: any DirectoryQueue = mechanism == .inotify ? try InotifyQueue() : try MarkQueue()
+        try self.init(queue, settings: settings, sources: sources, isExcluded: isExcluded, sink: sink, signal: signal)
+    }
+
+    init(
+        _ queue: any DirectoryQueue, settings: WatchSettings, sources: [Path], isExcluded: @escaping @Sendable (Path, FileKind) -> Bool,
+        sink: @escaping @Sendable ([Change]) -> Void, signal: @escaping @Sendable (WatchSignal) -> Void
+    ) throws(WatchError) {
         session = try WatchSession(
-            settings: settings, sources: sources, isExcluded: isExcluded, sink: sink, signal: signal)
+            queue: queue, settings: settings, sources: sources, isExcluded: isExcluded, sink: sink, signal: signal)
     }
 
     deinit {
@@ -51,7 +60,7 @@ package final class InotifyWatcher: Watcher {
         session.state.withLock { state in
             let unwatched = state.formerlyUnwatched ?? state.unwatched
             return WatchStatistics(
-                backend: "inotify", directoriesWatched: state.tree.count, directoriesWanted: state.tree.count + unwatched.count,
+                backend: session.queue.backend.rawValue, directoriesWatched: state.tree.count, directoriesWanted: state.tree.count + unwatched.count,
                 events: state.events, overflows: state.overflows, unwatched: unwatched.listed, unwatchedCount: unwatched.count,
                 budget: state.budget)
         }

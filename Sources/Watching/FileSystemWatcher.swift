@@ -7,11 +7,11 @@
 package import Kernel
 package import Tracking
 
-package final class FanotifyWatcher: Watcher {
+package final class FileSystemWatcher: Watcher {
     private let session: MarkSession
     private let threads = WatchThreads()
 
-    /// Marks the file systems of the sources, and tries it out. The arguments are those of `InotifyWatcher.init`.
+    /// Marks the file systems of the sources, and tries it out. The arguments are those of `DirectoryWatcher.init`.
     ///
     /// - Throws: `WatchError` with `.fileSystemMark` when the kernel, the process's capabilities or a file system do not allow
     ///   it, `.resources` without a descriptor; nothing is marked then.
