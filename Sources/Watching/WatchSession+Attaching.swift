@@ -117,7 +117,9 @@ extension WatchSession {
         _ watch: Int32, _ directory: borrowing Descriptor, parent: Int32, name: UnsafeRawBufferPointer, status: FileStatus,
         path: Path
     ) -> Step {
-        let (known, isDetached) = state.withLock { ($0.tree.path(of: watch), $0.tree.isDetached(watch)) }
+        let (known, isDetached, isInUse) = state.withLock { ($0.tree.path(of: watch), $0.tree.isDetached(watch), $0.isInUse(watch)) }
+        // Its rename, which has no second half, was given up in between.
+        if !isInUse { return tryAttach(directory, parent: parent, name: name, status: status, path: path) }
         // What is not in the tree is the parent of a root, or the private directory: it stays where it is.
         guard let known else { return .stand(elsewhere: watch) }
         // One whose rename has no second half left the sources and came back, perhaps to the same name.

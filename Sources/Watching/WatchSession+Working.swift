@@ -54,12 +54,17 @@ extension WatchSession {
 
     /// Watches the directory `name` and all below it.
     func attach(_ parent: Int32, _ name: [UInt8], _ cause: AttachCause) {
-        guard let place = state.withLock({ $0.tree.path(of: parent) }) else { return }
+        guard let (place, identity) = state.withLock({ state in
+            state.tree.path(of: parent).map { ($0, state.tree.identity(of: parent)) }
+        }) else { return }
         let path = place.appending(name)
         do throws(Errno) {
-            let device = try FileStatus(of: place).device
-            let directory = try Descriptor.open(path, [.path, .directory, .noFollow])
-            let result = name.withUnsafeBytes { attach(directory, parent: parent, parentDevice: device, name: $0, path: path) }
+            let above = try Descriptor.open(place, [.path, .directory, .noFollow])
+            let status = try above.status()
+            // Another directory has its place by now. Where it is itself, the event of its rename leads to what is in it.
+            guard status.identity == identity else { return }
+            let directory = try Descriptor.open(name.map { CChar(bitPattern: $0) } + [0], in: above, [.path, .directory, .noFollow])
+            let result = name.withUnsafeBytes { attach(directory, parent: parent, parentDevice: status.device, name: $0, path: path) }
             // One that is known was watched by another job, which lists it and announces it when that is done.
             guard let visit = Visit(result, again: cause.listsAgain) else { return }
             walk([visit])

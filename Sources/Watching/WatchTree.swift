@@ -68,8 +68,12 @@ struct WatchTree {
     /// The number that was given for the directory's device and inode.
     func identity(of watch: Int32) -> UInt64? { rowNumber(watch).map { nodes[$0].identity } }
 
-    /// True between `detach` and `attach`.
-    func isDetached(_ watch: Int32) -> Bool { rowNumber(watch).map { nodes[$0].isDetached } ?? false }
+    /// True between `detach` and `attach` of this directory or one above it: its path is that of before.
+    func isDetached(_ watch: Int32) -> Bool {
+        guard var row = rowNumber(watch) else { return false }
+        while !nodes[row].isDetached, nodes[row].parent >= 0 { row = Int(nodes[row].parent) }
+        return nodes[row].isDetached
+    }
 
     /// The directory of this name in the directory of `watch`.
     func child(of watch: Int32, name: UnsafeRawBufferPointer) -> Int32? {

@@ -141,6 +141,21 @@ struct DirectoryMoveTests {
         #expect(live.watches(3))
     }
 
+    /// The event of what is in a directory is read when that one has left, and another has come to its place.
+    @Test(arguments: LiveWatch.ofDirectories) func whatIsInTheNextDirectoryOfThatNameIsNotTakenForItsOwn(_ mechanism: WatchMechanism) throws {
+        let live = try LiveWatch(mechanism, prepare: { try $0.directory("a") })
+        let session = try #require(live.watcher as? DirectoryWatcher).session
+        try live.hold()
+        try live.shell("mv a $outside/; mkdir -p a/inner")
+        let watch = try #require(session.state.withLock { $0.tree.find(live.path("a")) })
+        // Of a mount nothing is announced: the sink is held for this thread as well.
+        session.attach(watch, Array("inner".utf8), .mounted)
+        #expect(session.state.withLock { $0.tree.children(of: watch) } == [])
+        live.isHeld.withLock { $0 = false }
+        try live.settle()
+        #expect(live.watches(3))
+    }
+
     /// Whatever happened to the tree, afterwards every directory reports under the path that it has.
     @Test(arguments: LiveWatch.mechanisms, 0..<6) func afterRandomOperationsEveryDirectoryReports(_ mechanism: WatchMechanism, round: UInt64) throws {
         let live = try LiveWatch(mechanism, prepare: { tree in
