@@ -81,6 +81,8 @@ class Installation:
         self.output, self.errors = os.path.join(directory, "output"), os.path.join(directory, "errors")
         self.watchctl, self.watchd = os.path.join(binaries, "watchctl"), os.path.join(binaries, "watchd")
         self.daemon = None
+        # What starts the daemon, when it is not started directly.
+        self.wrapper = []
         os.makedirs(self.source)
         self.environment = {name: value for name, value in os.environ.items()
                             if not name.startswith(("XDG_", "AUTO_BACKUP_")) and name not in ("NOTIFY_SOCKET", "INVOCATION_ID")}
@@ -113,7 +115,7 @@ class Installation:
 
     def start_daemon(self):
         with open(self.log, "ab") as log:
-            self.daemon = subprocess.Popen([self.watchd], env=self.environment, cwd=self.directory, stdin=subprocess.DEVNULL,
+            self.daemon = subprocess.Popen([*self.wrapper, self.watchd], env=self.environment, cwd=self.directory, stdin=subprocess.DEVNULL,
                                            stdout=log, stderr=log)
 
     def wait_until_watching(self, connection):
@@ -132,7 +134,7 @@ class Installation:
                     break
             time.sleep(0.05)
         require(watch["directories_watched"] == watch["directories_wanted"],
-                f"{watch['directories_watched']} of {watch['directories_wanted']} directories are watched: raise fs.inotify.max_user_watches")
+                f"{watch['directories_watched']} of {watch['directories_wanted']} directories are watched: raise fs.inotify.max_user_watches or fs.fanotify.max_user_marks")
         return time.monotonic() - start, watch["directories_watched"]
 
     def stop_daemon(self):
