@@ -8,7 +8,8 @@ file system; beside them watchman, where it is installed.
 - Drained: two processes append to files, each write closed, for some seconds. Events per second of wall time, with no overflow, and per
   second of the daemon's CPU time.
 - Latency: from before a write until the control socket tells one path more that is pending; asking takes its part of it.
-- Idle: CPU time and wake-ups (voluntary context switches of all threads, proc_pid_status(5)) in a minute.
+- Idle: CPU time and wake-ups (voluntary context switches of all threads, proc_pid_status(5)) in a minute. One in a
+  second is libdispatch's, which looks after the threads that Swift's tasks run on; the watcher's own are two checks of the sources.
 The daemon is told to rest an hour after a change, so that it watches and does nothing else.
 """
 import glob
