@@ -5,6 +5,7 @@ Out: a package, unpacked and installed below a private root; the system's own pa
 """
 import glob
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -20,6 +21,8 @@ FILES = {
     "usr/share/man/man1/watchctl.1.gz", "usr/share/man/man8/watchd.8.gz",
     "usr/share/doc/auto-backup/copyright", "usr/share/doc/auto-backup/changelog.gz", "usr/share/doc/auto-backup/README.md",
     "usr/share/doc/auto-backup/RepositoryFormat.md", "usr/share/doc/auto-backup/recover.py",
+    *(f"usr/share/doc/auto-backup/{name}.md" for name in (
+        "FirstDay", "GettingFilesBack", "NewComputer", "Protection", "HowItWorks", "JSONForms", "Hooks", "WhatIsKept")),
     *(f"usr/share/auto-backup/schemas/{name}.schema.json" for name in (
         "compact", "diff", "doctor", "explain", "find", "history", "ls", "repair", "restore", "rotate", "snapshot", "snapshot-dry-run", "snapshots",
         "stats", "status", "verify")),
@@ -76,6 +79,14 @@ class PackageTests(unittest.TestCase):
         for mode, owner, _, _, _, name in listed:
             self.assertEqual(owner, "root/root", name)
             self.assertEqual(mode[1:], "rwxr-xr-x" if mode[0] == "d" or "/bin/" in name else "rw-r--r--", name)
+
+    def testLinksOfTheReadmeLeadToFilesOfThePackage(self):
+        unpacked = os.path.join(self.folder, "unpacked")
+        output("dpkg-deb", "--extract", self.package, unpacked)
+        folder = os.path.join(unpacked, "usr", "share", "doc", "auto-backup")
+        links = [link for link in re.findall(r"\]\(([^)]+)\)", read(os.path.join(folder, "README.md")).decode()) if "://" not in link]
+        self.assertGreater(len(links), 5)
+        self.assertEqual([link for link in links if not os.path.isfile(os.path.join(folder, link))], [])
 
     def testInstallsUpgradesAndGoes(self):
         root = self.newRoot()
