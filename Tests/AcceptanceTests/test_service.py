@@ -194,6 +194,12 @@ class UnitTests(unittest.TestCase):
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.assertEqual((done.returncode, done.stdout), (0, ""))
 
+    def testSourcesStayReadable(self):
+        """RestrictSUIDSGID forbids openat2(2), by which sources are opened: whatever else it looks like, the service would save nothing."""
+        for manager in ("user", "system"):
+            text = subprocess.run([os.path.join(binariesDirectory(), "watchd"), "--print-unit", manager], check=True, stdout=subprocess.PIPE).stdout
+            self.assertNotIn(b"RestrictSUIDSGID", text)
+
     def testSystemdAcceptsTheUserUnit(self):
         self.check("user", "--user")
 

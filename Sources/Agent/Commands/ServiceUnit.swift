@@ -53,7 +53,6 @@ package enum ServiceUnit {
             RestrictAddressFamilies=AF_UNIX
             RestrictNamespaces=yes
             RestrictRealtime=yes
-            RestrictSUIDSGID=yes
             SystemCallArchitectures=native
             SystemCallErrorNumber=EPERM
             SystemCallFilter=@system-service fanotify_init fanotify_mark\(manager == .system ? " open_by_handle_at" : "")
