@@ -36,8 +36,10 @@ package final class Catalog: Sendable {
             throw CatalogError(.io, "its path is not UTF-8, which SQLite needs", path: path)
         }
         do {
-            // SQLite would make it readable for others; its log takes the mode of the file.
-            try Descriptor.open(path, [.readWrite, .create], mode: 0o600).close()
+            // SQLite would make it readable for others; its log takes the mode of the file. One that is there is not opened: closing it
+            // would end the locks that SQLite has on it in this process (fcntl_locking(2)), and another could then remove its log.
+            try Descriptor.open(path, [.readWrite, .create, .exclusive], mode: 0o600).close()
+        } catch Errno.fileExists {
         } catch {
             throw CatalogError(.io, "it cannot be opened (\(error))", path: path)
         }

@@ -73,6 +73,6 @@ package struct CatalogError: Error, Hashable, Sendable {
 
 extension CatalogError: CustomStringConvertible {
     package var description: String {
-        path.isRoot ? "catalog: \(reason)" : "catalog \(path): \(reason)"
+        (path.isRoot ? "catalog: \(reason)" : "catalog \(path): \(reason)") + (code == .corrupt ? "; make it anew with: watchctl catalog rebuild" : "")
     }
 }

@@ -22,6 +22,23 @@ struct OpeningTests {
         try [UInt8](repeating: 0xA5, count: count).withUnsafeBytes { try file.write($0, at: offset) }
     }
 
+    /// Closing any descriptor of a file ends all locks that the process has on it (fcntl_locking(2)), and whoever comes then may remove the log.
+    @Test func openingASecondTimeKeepsTheLocksOfTheFirst() throws {
+        let fixture = try CatalogFixture()
+        try fixture.record([.upsert(file("/home/me/a", "a"))], stored: stored("a"))
+        func locks() throws -> Int {
+            let inode = try FileStatus(of: fixture.path).inode
+            let lines = String(decoding: try #require(Path("/proc/locks")).readFile(), as: UTF8.self).split(separator: "\n")
+            return lines.count { $0.contains(" \(ProcessIdentity.pid) ") && $0.contains(":\(inode) ") }
+        }
+        let before = try locks()
+        #expect(before > 0)
+        let second = try Catalog.open(at: fixture.path, repository: CatalogFixture.repository)
+        #expect(try locks() >= before)
+        try second.close()
+        #expect(try locks() >= before)
+    }
+
     @Test func whatWasRecordedOutlivesTheProcess() throws {
         let fixture = try CatalogFixture()
         try fixture.record([.upsert(file("/home/me/a", "a"))], stored: stored("a"))

@@ -90,18 +90,28 @@ package final class Session: Sendable {
         state = Mutex(State(catalog: catalog, record: record, readings: readings, ring: ring))
         if let lock { _ = try repository.removeLeftovers(holding: lock) }
         if mayUpdate {
-            _ = try catchUp()
-            // Not the one from above: catching up may have begun a new catalog.
-            let newest = try self.catalog.newest()?.number ?? 0
-            if newest > record.expectedSnapshot {
-                remember { record in
-                    record.expectedSnapshot = newest
-                    record.highestSnapshot = max(record.highestSnapshot, newest)
-                }
+            do {
+                try bringUpToDate(access)
+            } catch let error as CatalogError where error.code == .corrupt {
+                // It could be opened, and is damaged inside: the archives say the same.
+                try replaceCatalog()
+                try bringUpToDate(access)
+            }
+        }
+        if access == .reading { try self.catalogLock.unlock() }
+    }
+
+    private func bringUpToDate(_ access: Access) throws {
+        try catchUp()
+        // Not the catalog from before: catching up may have begun a new one.
+        let newest = try catalog.newest()?.number ?? 0
+        if newest > record.expectedSnapshot {
+            remember { record in
+                record.expectedSnapshot = newest
+                record.highestSnapshot = max(record.highestSnapshot, newest)
             }
         }
         if access == .writing { try noteOlderKeys() }
-        if access == .reading { try self.catalogLock.unlock() }
     }
 
     /// - Throws: `AgentError.foreignRepository`.
@@ -207,7 +217,8 @@ package final class Session: Sendable {
     /// Begins an empty catalog in the place of the present one. What verification had covered is kept for it.
     func replaceCatalog() throws {
         let readings = Catalog.readings(leftAt: places.catalogFile)
-        try catalog.close()
+        // One that is damaged may not close in order.
+        try? catalog.close()
         try Catalog.discard(at: places.catalogFile)
         let fresh = try Catalog.open(at: places.catalogFile, repository: repository.id)
         state.withLock { state in
