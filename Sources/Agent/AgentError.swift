@@ -33,12 +33,16 @@ package enum AgentError: Error, Sendable {
     /// Damage was found; what could be done was done.
     case damaged(String)
     case failed(String)
+    /// Another configuration's daemon runs at these places.
+    case foreignDaemon(Places)
 }
 
 extension AgentError: CustomStringConvertible {
     package var description: String {
         switch self {
         case .noHome: "no home directory is known; set HOME"
+        case .foreignDaemon(let places):
+            "the daemon that uses \(places.stateDirectory) has another configuration; give \(places.configurationFile) places of its own with the keys state and runtime"
         case .notConfigured(let path): "there is no configuration at \(path); make one with: watchctl init SOURCE --repository DIR"
         case .alreadyConfigured(let path): "\(path) exists already; remove it first, or name another with --config"
         case .sourceInsideRepository(let source, let repository):

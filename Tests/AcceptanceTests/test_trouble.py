@@ -3,13 +3,16 @@
 In:  an installation and one trouble.  Out: the exit status of the interface, a message that names the trouble, and
 earlier snapshots that are as they were.
 """
+import contextlib
 import json
 import os
 import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
+import sys
 import threading
 import unittest
 
@@ -751,6 +754,34 @@ class CatalogTests(TroubleTestCase):
                 self.assertEqual((done.status, done.errors), (DONE, ""))
                 self.assertEqual(installation.snapshots(), before[0])
 
+    def testDamageInsideTheCatalogIsMendedByARebuild(self):
+        """Also such damage as is met only when the catalog is in use; whoever meets it is told what mends it."""
+        installation = self.protected()
+        for text in ("second", "third"):
+            write(f"{installation.source}/document", text)
+            for number in range(60):
+                write(f"{installation.source}/folder/{text}/{number}", f"{text} {number}")
+            installation.snapshot()
+        before = self.answers(installation)
+        catalog = f"{installation.state}/catalog.sqlite"
+        with contextlib.closing(sqlite3.connect(catalog)) as database:
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        sound = read(catalog)
+        pages = len(sound) // 4096
+        self.assertGreater(pages, 20)
+        met = 0
+        for page in range(1, pages, 3):
+            installation.removeCatalog()
+            write(catalog, sound)
+            overwrite(catalog, page * 4096, os.urandom(4096))
+            done = installation.attempt("ls", "-R", "--at", 2)
+            if done.status != DONE:
+                met += 1
+                self.assertIn("watchctl catalog rebuild", done.errors)
+            installation.run("catalog", "rebuild")
+            self.assertEqual(self.answers(installation), before, f"page {page}")
+        print(f"pages of the catalog overwritten: {len(range(1, pages, 3))}, met by ls: {met}", file=sys.stderr)
+
     def testDaemonStartsWithASpoiledCatalog(self):
         installation = self.protected(settings=AT_ONCE)
         installation.startDaemon()
@@ -870,6 +901,39 @@ class ConfigurationTests(TroubleTestCase):
         ('quiet = "2s', 1, ""),
         ('[keep]\nlast = 1\nlast = 2', 3, "last"),
     ]
+
+    def testDaemonIsStoppedWhateverBecameOfItsConfiguration(self):
+        installation = self.protected(settings=AT_ONCE)
+        installation.startDaemon()
+        with open(installation.configurationFile, "a") as file:
+            file.write('[nonsense]\nquite = "2s"\n')
+        done = installation.attempt("stop")
+        self.assertEqual((done.status, done.output), (DONE, b"the daemon was stopped\n"))
+        self.assertIn("nonsense", done.errors)
+        self.assertEqual(installation.daemon.wait(30), 0)
+        self.assertIn(b"no daemon runs", installation.attempt("stop").output)
+
+    def testDaemonOfAnotherConfigurationAnswersNothing(self):
+        """Two configurations with the same places: what one daemon says is not true of the other's sources."""
+        installation = self.protected(settings=AT_ONCE)
+        installation.startDaemon()
+        installation.waitForStatus(lambda status: status["verdict"] == "protected", "protection")
+        other = f"{installation.directory}/other"
+        write(f"{other}/source/file", "never saved")
+        installation.attempt("init", f"{other}/source", "--repository", f"{other}/repository", "--config", f"{other}/config.toml")
+        for command in ("status", "check", "snapshot", "snapshots", "verify", "start", "stop", "restart"):
+            done = installation.attempt(command, "--config", f"{other}/config.toml")
+            self.assertNotEqual(done.status, DONE, f"{command}: {done}")
+            # `check` tells monitoring on standard output.
+            said = done.output.decode() + done.errors
+            self.assertIn("another configuration", said, command)
+            self.assertIn("state and runtime", said, command)
+        self.assertEqual(installation.status()["verdict"], "protected")
+        # With places of its own it works beside the first.
+        text = read(f"{other}/config.toml").decode()
+        write(f"{other}/config.toml", f'state = "{other}/state"\nruntime = "{other}/state"\n' + text)
+        self.assertTrue(installation.run("snapshot", "--json", "--config", f"{other}/config.toml")["taken"])
+        self.assertEqual(installation.run("cat", f"{other}/source/file", "--config", f"{other}/config.toml"), "never saved")
 
     def testWrongConfigurationsAreNamedByFileLineAndKey(self):
         installation = self.install()

@@ -29,7 +29,7 @@ package enum DaemonRunner {
             throw AgentError.daemonRuns(pid: installation.daemonPID)
         }
         try lock.truncate(to: 0)
-        try lock.write(Array("\(ProcessIdentity.pid)\n".utf8))
+        try lock.write(Array("\(ProcessIdentity.pid)\n\(installation.configuration.id ?? "")\n".utf8))
 
         let inbox = Inbox(clock: clock)
         let dirty = DirtyBox(settings: installation.configuration.dirtySettings, clock: clock)

@@ -79,6 +79,8 @@ enum StatusSource: Sendable {
     init(_ common: CommonOptions) throws {
         do {
             self = .installation(try common.commands())
+        } catch AgentError.foreignDaemon(let places) {
+            throw AgentError.foreignDaemon(places)
         } catch {
             let places = try Places(configurationFile: try common.configurationFile?.resolved())
             let client = ControlClient(socket: places.socket)

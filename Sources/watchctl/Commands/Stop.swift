@@ -9,6 +9,16 @@ extension Watchctl {
 
         @OptionGroup var common: CommonOptions
 
-        func run() throws { common.sayAnswer(try DaemonControl.stop(common.installation())) }
+        func run() throws {
+            let installation: Installation
+            do {
+                installation = try common.installation()
+            } catch let error as ConfigurationError {
+                // It may have become wrong since the daemon began.
+                TextStream.problems.complain("\(error)")
+                installation = try .withoutConfiguration(configurationFile: try common.configurationFile?.resolved())
+            }
+            common.sayAnswer(try DaemonControl.stop(installation))
+        }
     }
 }
