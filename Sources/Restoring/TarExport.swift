@@ -139,7 +139,9 @@ final class TarExport {
         try next.write(bytes)
     }
 
+    /// The next stages compress, which takes seconds for what is gathered here.
     private func giveBuffer() throws {
+        if queue.isCancelled() { throw ExchangeError(.cancelled, "the export was cancelled", path: nil) }
         try buffer.withUnsafeBytes { if !$0.isEmpty { try next.write($0) } }
         buffer.removeAll(keepingCapacity: true)
     }

@@ -66,6 +66,12 @@ struct TextTests {
         #expect(
             ProgressLine.text("snapshot", half, elapsed: .seconds(4))
                 == "snapshot: [#########-----------] 1,200 of 3,000 files, 512 MiB of 1 GiB, 128 MiB/s, 4.0s left")
+        // A narrow terminal shows what matters most.
+        #expect(
+            ProgressLine.text("snapshot", half, elapsed: .seconds(4), columns: 90)
+                == "snapshot: [#########-----------] 1,200 of 3,000 files, 512 MiB of 1 GiB, 4.0s left")
+        #expect(ProgressLine.text("snapshot", half, elapsed: .seconds(4), columns: 60) == "snapshot: 1,200 of 3,000 files, 512 MiB of 1 GiB, 4.0s left")
+        #expect(ProgressLine.text("snapshot", half, elapsed: .seconds(4), columns: 39) == "snapshot: 512 MiB of 1 GiB, 4.0s left")
         let unknown = ProgressAmounts(files: 3, bytes: 2048)
         #expect(ProgressLine.text("restoring", unknown, elapsed: .seconds(2)) == "restoring: 3 files, 2 KiB, 1 KiB/s")
         #expect(ProgressLine.text("verifying", ProgressAmounts(), elapsed: .zero) == "verifying: 0 B, 0 B/s")

@@ -41,7 +41,7 @@ final class ProgressLine: Sendable {
             if let last = state.lastDrawn, now - last < .milliseconds(100) { return }
             state.lastDrawn = now
             let columns = Terminal.size(of: 2)?.columns ?? 80
-            let line = SafeText.fitted(ProgressLine.text(verb, amounts, elapsed: elapsed), to: columns - 1)
+            let line = SafeText.fitted(ProgressLine.text(verb, amounts, elapsed: elapsed, columns: columns - 1), to: columns - 1)
             TextStream.problems.write("\r\(line)\u{1B}[K")
         }
     }
@@ -54,22 +54,25 @@ final class ProgressLine: Sendable {
         }
     }
 
-    /// `restoring: [####----------------] 12 of 300 files, 614 MiB of 3 GiB, 120 MiB/s, 18s left`; the bar where it is known how much there is.
-    static func text(_ verb: String, _ amounts: ProgressAmounts, elapsed: Duration) -> String {
-        var parts: [String] = []
+    /// `restoring: [####----------------] 12 of 300 files, 614 MiB of 3 GiB, 120 MiB/s, 18s left`; the bar where it is known how much there
+    /// is. Where that does not fit, what matters least is left out: the rate, the bar, the files.
+    static func text(_ verb: String, _ amounts: ProgressAmounts, elapsed: Duration, columns: Int = .max) -> String {
+        var (files, left) = ("", "")
         if amounts.files > 0 || amounts.filesTotal > 0 {
             let total = amounts.filesTotal > 0 ? " of \(SafeText.count(amounts.filesTotal))" : ""
-            parts.append("\(SafeText.count(amounts.files))\(total) files")
+            files = "\(SafeText.count(amounts.files))\(total) files"
         }
-        let total = amounts.bytesTotal > 0 ? " of \(ByteText.describe(amounts.bytesTotal))" : ""
-        parts.append(ByteText.describe(amounts.bytes) + total)
-        let rate = Double(amounts.bytes) / max(0.001, elapsed.secondsValue)
-        parts.append("\(ByteText.describe(UInt64(min(rate, 1e15))))/s")
-        if amounts.bytesTotal > amounts.bytes, rate >= 1 {
-            let left = min(Double(amounts.bytesTotal - amounts.bytes) / rate, 1e9)
-            parts.append("\(DurationText.rough(.seconds(left))) left")
+        let bytes = ByteText.describe(amounts.bytes) + (amounts.bytesTotal > 0 ? " of \(ByteText.describe(amounts.bytesTotal))" : "")
+        let speed = Double(amounts.bytes) / max(0.001, elapsed.secondsValue)
+        let rate = "\(ByteText.describe(UInt64(min(speed, 1e15))))/s"
+        if amounts.bytesTotal > amounts.bytes, speed >= 1 {
+            let seconds = min(Double(amounts.bytesTotal - amounts.bytes) / speed, 1e9)
+            left = "\(DurationText.rough(.seconds(seconds))) left"
         }
-        return "\(verb): \(bar(amounts))" + parts.joined(separator: ", ")
+        func line(_ bar: String, _ parts: [String]) -> String { "\(verb): \(bar)" + parts.filter { !$0.isEmpty }.joined(separator: ", ") }
+        let bar = bar(amounts)
+        let forms = [line(bar, [files, bytes, rate, left]), line(bar, [files, bytes, left]), line("", [files, bytes, left])]
+        return forms.first { $0.utf8.count <= columns } ?? line("", [bytes, left])
     }
 
     /// By bytes; a crowd of small files counts as well.
