@@ -49,17 +49,22 @@ def seen(value, prefix=""):
     return found
 
 
-class JSONTests(InstallationTestCase):
-    FORMS = schemas.schemas()
+FORMS = schemas.schemas()
 
+
+def disagreements(heading, value):
+    """Where a value is not as its form says."""
+    return [f"{error.json_path}: {error.message}" for error in jsonschema.Draft202012Validator(closed(FORMS[heading])).iter_errors(value)]
+
+
+class JSONTests(InstallationTestCase):
     def assertFits(self, heading, value):
-        validator = jsonschema.Draft202012Validator(closed(self.FORMS[heading]))
-        self.assertEqual([f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)], [], heading)
+        self.assertEqual(disagreements(heading, value), [], heading)
 
     def check(self, heading, value, unseen=()):
         """Compares, and requires that every key of the form had a value, but those named."""
         self.assertFits(heading, value)
-        missed = [key for key in keys(self.FORMS[heading]) if key not in seen(value) and not any(key.startswith(name) for name in unseen)]
+        missed = [key for key in keys(FORMS[heading]) if key not in seen(value) and not any(key.startswith(name) for name in unseen)]
         self.assertEqual(missed, [], f"{heading}: nothing was compared with these keys")
 
     def small(self, settings=""):
@@ -77,13 +82,13 @@ class JSONTests(InstallationTestCase):
         installation = self.install()
         directory = f"{installation.directory}/schemas"
         subprocess.run([os.path.join(PROJECT, "Scripts", "schemas.py"), directory], check=True)
-        self.assertEqual(len(os.listdir(directory)), len(self.FORMS))
+        self.assertEqual(len(os.listdir(directory)), len(FORMS))
         for name in os.listdir(directory):
             jsonschema.Draft202012Validator.check_schema(json.loads(read(f"{directory}/{name}")))
 
     def testThePageIsComparedWithEveryCommand(self):
         text = read(os.path.abspath(__file__)).decode()
-        for heading in self.FORMS:
+        for heading in FORMS:
             self.assertIn(f'self.check("{heading}"', text)
 
     def testLooking(self):

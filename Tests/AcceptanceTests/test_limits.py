@@ -11,7 +11,7 @@ import threading
 import unittest
 
 from installation import AT_ONCE, InstallationTestCase, fingerprint, mayMarkDirectories, reasonCodes, write
-from test_json import disagreements, forms
+from test_json import disagreements
 
 
 def mayLimit():
@@ -75,7 +75,7 @@ class LimitTests(InstallationTestCase):
 
     def isWatched(self, installation, directory):
         report = installation.run("explain", f"{directory}/file", "--json")
-        self.assertEqual(disagreements(forms()["explain"], report)[0], [])
+        self.assertEqual(disagreements("explain", report), [])
         self.assertEqual(report["watch"]["watched"], "Watched yes" in installation.run("explain", f"{directory}/file"))
         return report["watch"]["watched"]
 
