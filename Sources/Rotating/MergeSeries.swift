@@ -170,17 +170,18 @@ package final class MergeSeries {
     private func flush() throws {
         let (bytes, chunks) = payload.take()
         dataBytes += bytes.count
-        try currentWriter().appendData(payload: bytes, chunks: chunks, level: level(isLate: dataBytes > MergeSeries.dataAtLevel))
+        try currentWriter().appendData(payload: bytes, chunks: chunks, level: chooseLevel(isLate: dataBytes > MergeSeries.dataAtLevel))
         try endArchiveIfFull()
     }
 
     private func flushManifest() throws {
         let frame = manifest.takeFrame()
         manifestBytes += frame.count
-        try currentWriter().appendManifest(frame, level: level(isLate: manifestBytes > MergeSeries.manifestAtLevel))
+        try currentWriter().appendManifest(frame, level: chooseLevel(isLate: manifestBytes > MergeSeries.manifestAtLevel))
     }
 
-    private func level(isLate: Bool) -> CompressionLevel {
+    /// Counts what the deep lane has to do later.
+    private func chooseLevel(isLate: Bool) -> CompressionLevel {
         guard defers, isLate, settings.level != .fast else { return settings.level }
         fastFrames += 1
         return .fast

@@ -25,6 +25,7 @@ package enum ServiceUnit {
     ) -> String {
         let command = [quoted(program.bytes, isProgram: true)] + (configurationFile.map { ["--config", quoted($0.bytes)] } ?? [])
         let environment = variables.map { "Environment=\(quoted(Array("\($0.name)=\($0.value)".utf8), isPath: false))\n" }.joined()
+        // Without RestrictSUIDSGID: it forbids openat2(2), by which sources and restore targets are opened (systemd.exec(5)).
         return """
             [Unit]
             Description=Auto-Backup, continuous encrypted backup

@@ -217,8 +217,7 @@ package final class Session: Sendable {
     /// Begins an empty catalog in the place of the present one. What verification had covered is kept for it.
     func replaceCatalog() throws {
         let readings = Catalog.readings(leftAt: places.catalogFile)
-        // One that is damaged may not close in order.
-        try? catalog.close()
+        try catalog.close()
         try Catalog.discard(at: places.catalogFile)
         let fresh = try Catalog.open(at: places.catalogFile, repository: repository.id)
         state.withLock { state in
