@@ -55,7 +55,7 @@ extension AgentError: CustomStringConvertible {
             "the repository went back in time: snapshot \(seen) was seen, the newest is now \(found); an older copy was put in its place, or archives were removed. `--at \(found)` still restores that one; if it is all there is: watchctl doctor --accept-rollback"
         case .noSnapshot(let what): "there is no snapshot \(what); see: watchctl snapshots"
         case .unknownMoment(let text):
-            "\"\(text)\" is no moment: give a snapshot number, latest, an ISO 8601 time, or words such as 2h, yesterday 14:00, monday"
+            "\"\(text)\" is no moment: give a snapshot number, latest, an ISO 8601 time, or words such as 2h, 09:30, yesterday 14:00, monday"
         case .notInSnapshot(let path, let number, let hint): "\(path) is not in snapshot \(number)\(hint)"
         case .daemonRuns(let pid): "a daemon runs already\(pid.map { " (process \($0))" } ?? "")"
         case .interrupted: "interrupted"

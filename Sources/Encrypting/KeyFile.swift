@@ -28,7 +28,7 @@ package struct KeyFile: Sendable {
                 count += last
             }
         } catch .noSuchFileOrDirectory {
-            throw EncryptionError(.keyMissing, "there is no key file; import the key, or open a key slot with its passphrase", path: path)
+            throw EncryptionError(.keyMissing, "there is no key file; bring it back from what was printed, or with a passphrase: watchctl key import [--passphrase]", path: path)
         } catch {
             throw EncryptionError(.file, "cannot read the key file", path: path, errno: error)
         }

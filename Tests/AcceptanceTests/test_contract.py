@@ -569,6 +569,18 @@ class TakingOverTests(ContractTestCase):
         self.assertFalse(installation.snapshot()["taken"])
         write(f"{installation.directory}/other", "A" * 43 + "=\n")
         installation.run("key", "import", f"{installation.directory}/other", expect=WRONG_KEY)
+        # A passphrase does the same as the paper, and says so where the key is missing.
+        passphrase = self.passphraseFile(installation, "passphrase", "a passphrase")
+        installation.run("key", "add", "--passphrase-file", passphrase)
+        os.unlink(installation.keyFile)
+        self.assertIn("--passphrase", installation.attempt("snapshots").errors)
+        wrong = self.passphraseFile(installation, "wrong", "another")
+        installation.run("key", "import", "--passphrase-file", wrong, expect=WRONG_KEY)
+        installation.run("key", "import", "--passphrase-file", passphrase, printed, expect=USAGE)
+        self.assertFalse(os.path.exists(installation.keyFile))
+        installation.run("key", "import", "--passphrase-file", passphrase)
+        self.assertEqual(os.stat(installation.keyFile).st_mode & 0o777, 0o600)
+        self.assertFalse(installation.snapshot()["taken"])
         # An exported key is a kept key.
         installation.startDaemon()
         installation.waitForSnapshot(1)

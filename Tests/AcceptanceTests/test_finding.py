@@ -4,6 +4,7 @@ In:  files that come, change and go over a few snapshots.  Out: what `find`, `di
 """
 import base64
 import os
+import signal
 import subprocess
 import time
 import unittest
@@ -205,10 +206,34 @@ class RestoringByHandTests(FindingTestCase):
         self.assertIn("nothing was restored: no path in snapshot 4 passes the patterns", done.errors)
         self.assertEqual(installation.attempt("restore", "--include", "[").status, USAGE)
 
+    def testATargetThatCannotBeMadeIsNamed(self):
+        installation = self.history()
+        write(f"{installation.directory}/file", b"")
+        target = f"{installation.directory}/file/target"
+        done = installation.attempt("restore", installation.source, "--to", target)
+        self.assertEqual(done.status, FAILED)
+        self.assertIn(f"nothing can be restored into {target}: Not a directory", done.errors)
+
+    def testARestoreThatIsEndedSaysHowFarItCame(self):
+        installation = self.install()
+        for number in range(6000):
+            write(f"{installation.source}/{number // 100}/{number}", b"%d" % number)
+        installation.snapshot()
+        target = f"{installation.directory}/target"
+        command = subprocess.Popen(installation.command("restore", "--to", target), env=installation.environment,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        place = target + installation.source
+        installation.waitUntil(lambda: os.path.exists(place) and os.listdir(place), "the first files")
+        command.send_signal(signal.SIGINT)
+        output, errors = command.communicate(timeout=60)
+        self.assertEqual(command.returncode, 130, errors)
+        self.assertRegex(output.decode(), r"^restored [0-9,]+ files?, .* from snapshot 1 ")
+        self.assertIn("the restore was cancelled", errors.decode())
+
     def testMomentsInWords(self):
         installation = self.history()
         weekday = time.strftime("%A", time.gmtime()).lower()
-        for words in ("0s", "now", "today", "today 23:59", weekday, "0 minutes ago"):
+        for words in ("0s", "now", "today", "today 23:59", time.strftime("%H:%M", time.gmtime()), weekday, "0 minutes ago"):
             self.assertTrue(installation.run("ls", installation.source, "--at", words), words)
         for words in ("a year ago", "2 hours ago", "yesterday 14:00", "1h30m", "3 months"):
             self.assertIn("there is no snapshot at or before", installation.attempt("ls", "/", "--at", words).errors, words)

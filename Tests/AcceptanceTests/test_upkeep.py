@@ -323,6 +323,18 @@ class CompactTests(UpkeepTestCase):
         self.assertEqual(self.installation.archives(), names)
         self.checkRestores()
 
+    def testWhatCannotBecomeSmallerIsNotTouched(self):
+        """Some text between videos is no reason to write all of them again."""
+        self.begin("compact videos", keeping("last = 20"))
+        for number in range(12):
+            self.put(f"video-{number}", noise(self.random, 1_200_000))
+        self.put("journal", self.largeText(10_000))
+        self.take()
+        names = self.installation.archives()
+        response = self.installation.run("compact", "--json")
+        self.assertEqual((response["rewritten_archives"], response["freed_bytes"]), (0, 0), response)
+        self.assertEqual(self.installation.archives(), names)
+
     def testIncrementalsAreNotTouched(self):
         self.begin("compact small")
         for number in range(4):

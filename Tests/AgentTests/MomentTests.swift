@@ -61,6 +61,15 @@ struct MomentTests {
         #expect(moment("thu 08:30:00.250") == time(2026, 11, 19, 8, 30, 0, 250))
     }
 
+    @Test func aTimeOfDayAloneIsTheLastOne() {
+        #expect(moment("09:30") == time(2026, 11, 25, 9, 30, 59, 999))
+        #expect(moment("11:59:07") == time(2026, 11, 25, 11, 59, 7, 999))
+        #expect(moment("12:00") == time(2026, 11, 25, 12, 0, 59, 999))
+        #expect(moment("12:01") == time(2026, 11, 24, 12, 1, 59, 999))
+        #expect(moment("23:30") == time(2026, 11, 24, 23, 30, 59, 999))
+        #expect(moment("08:30z") == time(2026, 11, 25, 8, 30, 59, 999))
+    }
+
     @Test func isoTimesWithAndWithoutZone() {
         #expect(moment("2026-11-23T05:18:00.123Z") == time(2026, 11, 23, 5, 18, 0, 123))
         #expect(moment("2026-11-23T05:18:00.5+01:00") == time(2026, 11, 23, 4, 18, 0, 500))
@@ -69,7 +78,7 @@ struct MomentTests {
     }
 
     @Test(arguments: [
-        "", "soon", "2x", "-1h", "2026-13-01", "2026-11-32", "2026-11-23T25:00", "yesterday 14", "monday tuesday", "12:00", "24:00", "last", "last today", "last 2026-11-23",
+        "", "soon", "2x", "-1h", "2026-13-01", "2026-11-32", "2026-11-23T25:00", "yesterday 14", "monday tuesday", "24:00", "9:5:1:0", "last", "last today", "last 2026-11-23",
         "ago", "a fortnight ago", "2 hours later", "h", "1h30", "-2 days ago", "1.5 months ago", "2026-11-23T05:18:00+1",
         "latest 3", "5ms",
     ])

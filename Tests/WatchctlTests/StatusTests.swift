@@ -78,6 +78,11 @@ struct StatusTests {
         #expect(lines[2...5] == ["source-missing:", "  /home/me/a-name-without-any-space-that-is-wider-than-the-t", "  erminal is gone; its last known content stays", "    watchctl resume"])
         #expect(lines.count == 15)
         #expect(lines.last == "... and 9 more lines: watchctl status")
+        // The verdict is never cut, and where there is room nothing is.
+        let narrow = LiveStatus.lines(report, now: present, Terminal.Size(columns: 30, rows: 100))
+        #expect(narrow[0...1] == ["Unprotected: the newest", "  restorable point is 2.0s old"])
+        #expect(narrow.allSatisfy { $0.count <= 30 && !$0.hasSuffix("...") })
+        #expect(narrow.contains { $0.hasPrefix("Repository  /") } && narrow.contains { $0.hasPrefix("            ") })
     }
 
     @Test func checkIsAboutWhatIsConfirmed() {

@@ -29,10 +29,11 @@ extension Commands {
 
     /// Puts the newest key of the repository into its file; an older one that stands there gives way.
     ///
-    /// - Throws: `EncryptionError` for a typing error or when a strange key stands there; `StorageError` .wrongKey, also for an older key.
-    package func keyImport(_ text: String) throws {
-        let key = try KeyText.parse(text)
+    /// - Throws: `EncryptionError` for a typing error, a passphrase that opens nothing, or when a strange key stands there; `StorageError`
+    ///   .wrongKey, also for an older key. What stands there is untouched then.
+    package func keyImport(_ source: KeySource) throws {
         let repository = try Repository.open(at: installation.configuration.repository)
+        let key = try source.keys(of: repository)[0]
         try repository.checkNewest(key)
         try KeyRing.place(key, at: keyFile, of: repository)
     }

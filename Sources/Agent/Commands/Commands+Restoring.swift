@@ -50,9 +50,9 @@ extension Commands {
     /// Restores paths, or everything, as they were at a moment.
     ///
     /// - Parameter progress: Told of what is done and of all that there is to do; finding that out takes a look at all of it before.
-    /// - Returns: What was restored, where and from which snapshot, with everything that was not.
+    /// - Returns: What was restored, where and from which snapshot, with everything that was not; `cutShort` when it was cancelled.
     /// - Throws: `AgentError.notInSnapshot`, `.noSnapshot`, `.rolledBack`, `.usage` for a malformed pattern, `.failed` when no path passes the
-    ///   patterns; `Errno` when the target cannot be made.
+    ///   patterns, or the target cannot be made.
     package func restore(
         _ order: RestoreOrder, progress: (@Sendable (_ done: RestoreProgress, _ total: RestoreProgress) -> Void)? = nil,
         isCancelled: @escaping @Sendable () -> Bool = { false }
@@ -69,19 +69,30 @@ extension Commands {
         let request = RestoreRequest(
             snapshot: number, selections: selections, target: target, overwrite: order.overwrite, isDryRun: order.isDryRun, filter: filter)
         let total = Mutex(RestoreProgress())
-        let restorer = try Restorer(
-            request, catalog: session.catalog, shelf: session.shelf(), keys: session.keys,
-            progress: { done in progress?(done, total.withLock { $0 }) }, isCancelled: isCancelled)
+        let shelf = try session.shelf()
+        let restorer = try into(target) {
+            try Restorer(
+                request, catalog: session.catalog, shelf: shelf, keys: session.keys,
+                progress: { done in progress?(done, total.withLock { $0 }) }, isCancelled: isCancelled)
+        }
         if progress != nil {
             let all = try restorer.total()
             total.withLock { $0 = all }
         }
         let report = try restorer.run()
-        if isCancelled() { throw AgentError.interrupted }
         if report.isEmpty, !(order.include.isEmpty && order.exclude.isEmpty) {
             throw AgentError.failed("nothing was restored: no path in snapshot \(number) passes the patterns; watchctl find tries one")
         }
         return (report, target, snapshot)
+    }
+
+    /// A target that cannot be made or opened is named.
+    private func into<Value>(_ target: Path, _ body: () throws -> Value) throws -> Value {
+        do {
+            return try body()
+        } catch let error as Errno {
+            throw AgentError.failed("nothing can be restored into \(target): \(error)")
+        }
     }
 
     /// Writes a file's content to `output`. Holes come as zeros.
@@ -169,6 +180,6 @@ extension Commands {
         let keys = ring?.keys ?? (try? KeyFile.read(at: file)).map { [$0.key] } ?? []
         let importer = ArchiveImporter(
             ImportRequest(file: archive, keys: keys, target: target, overwrite: overwrite), progress: progress, isCancelled: isCancelled)
-        return try importer.run()
+        return try into(target) { try importer.run() }
     }
 }

@@ -188,7 +188,7 @@ extension StatusReport.Reason {
     static func keyMissing(_ file: Path) -> StatusReport.Reason {
         .init(
             code: "key-missing", message: "the key file \(file) is gone: nothing can be restored, and no daemon starts without it",
-            remedy: "put it back, or type its printed form: watchctl key import")
+            remedy: "put it back, type its printed form: watchctl key import, or a passphrase: watchctl key import --passphrase")
     }
 }
 

@@ -16,14 +16,6 @@ package struct InitReport: Sendable {
     package var notes: [String]
 }
 
-/// Where the key of an existing repository comes from.
-package enum KeySource: Sendable {
-    case file(Path)
-    case passphrase([UInt8])
-    /// The printed form, or the 44 characters.
-    case text(String)
-}
-
 package enum Initialization {
     /// Makes configuration, key and repository.
     ///
@@ -51,6 +43,9 @@ package enum Initialization {
         for source in configuration.sources where configuration.repository.isAtOrBelow(source) {
             notes.append("the repository lies inside the source \(source) and is left out of the backup")
         }
+        if let source = configuration.sources.first(where: { isOnOneFileSystem($0, configuration.repository) }) {
+            notes.append("the repository is on the same disk as \(source): it helps when files are changed or deleted, not when that disk fails")
+        }
         if passphrase == nil {
             notes.append("the key \(places.keyFile) opens everything, and nothing opens without it: keep a copy elsewhere (watchctl key export), or add a passphrase (watchctl key add)")
         }
@@ -68,7 +63,7 @@ package enum Initialization {
         if places.configurationFile.exists { throw AgentError.alreadyConfigured(places.configurationFile) }
         let path = try resolveNew(repository)
         let existing = try Repository.open(at: path)
-        let opened = try read(source, existing)
+        let opened = try source.keys(of: existing)
         try existing.checkNewest(opened[0])
         let lock = try existing.lockForWriting()
         // Another writer may have made a new key until now.
@@ -98,6 +93,11 @@ package enum Initialization {
         try file.replaceFile(with: Array(configuration.initialText.utf8), mode: 0o600)
     }
 
+    private static func isOnOneFileSystem(_ one: Path, _ other: Path) -> Bool {
+        guard let one = try? FileStatus(of: one).device, let other = try? FileStatus(of: other).device else { return false }
+        return one == other
+    }
+
     private static func resolve(_ sources: [Path]) throws -> [Path] {
         try sources.map { source in
             do throws(Errno) {
@@ -124,18 +124,6 @@ package enum Initialization {
         } catch {
             if error.code == .keyMissing { return nil }
             throw error
-        }
-    }
-
-    /// One key, or more when a passphrase opens older ones too; newest first.
-    private static func read(_ source: KeySource, _ repository: Repository) throws -> [SecretKey] {
-        switch source {
-        case .file(let path):
-            // A copy on a stick or in the downloads may well be readable by others: it is a copy.
-            let bytes = try path.readFile(limit: 4096)
-            return [try KeyText.parse(String(decoding: bytes, as: UTF8.self))]
-        case .text(let text): return [try KeyText.parse(text)]
-        case .passphrase(let passphrase): return try repository.unlockAll(passphrase: passphrase)
         }
     }
 

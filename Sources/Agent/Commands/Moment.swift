@@ -11,7 +11,8 @@ package enum Moment: Hashable, Sendable {
     /// Understands a snapshot number (up to nine digits), `latest`, `now`, ISO 8601 with or without a zone and time of day, a
     /// span before now (`90s`, `1h30m`, `3d`, `2 weeks`, `an hour`, also with ` ago`), `today`, `yesterday` and the names of weekdays, those
     /// with an optional time of day (`yesterday 14:00`), a weekday also with `last` before it, which is never today. A date without a time is
-    /// its end; times without a zone are local. A time of day alone is not understood, for it does not say whether it is yesterday's.
+    /// its end; times without a zone are local. A time of day alone is its last one,
+    /// today's or yesterday's.
     ///
     /// - Returns: Nil when the words say nothing of it.
     package init?(_ text: String, now: Timestamp, zone: CalendarTime.Zone = .local) {
@@ -76,6 +77,11 @@ package enum Moment: Hashable, Sendable {
         }
         let today = CalendarTime(now, in: zone)
         var (year, month, day) = (today.year, today.month, today.day)
+        if words.count == 1, words[0].contains(":") {
+            guard let time = timeOfDay(words[0], year, month, day, zone) else { return nil }
+            // The minute that is now has begun.
+            return time.duration(since: now) < .seconds(60) ? time : timeOfDay(words[0], year, month, day - 1, zone)
+        }
         let isNeverToday = words.first == "last" && words.count > 1
         if isNeverToday { words.removeFirst() }
         guard (1...2).contains(words.count) else { return nil }

@@ -206,8 +206,10 @@ extension AgentLoop {
             if compacted.archives > 0 { logger.info("compacted", metadata: ["rewritten": "\(compacted.archives)", "freed": "\(compacted.bytes)"]) }
             compacted = Freed()
             answer(.success(response))
+            if response.message.isEmpty { return .succeeded }
             // What could not be done, for want of space or beside a reader, is tried again later each time.
-            return response.message.isEmpty ? .succeeded : .failed
+            board.noteQuietly { $0.reasons["compaction"] = [StatusReason("compaction-waits", .advice, response.message, remedy: "")] }
+            return .failed
         } catch {
             compacted = Freed()
             fail("compaction", error)

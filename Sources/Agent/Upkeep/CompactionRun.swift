@@ -17,6 +17,8 @@ package struct CompactionRun {
     private let isCancelled: () -> Bool
     /// An archive whose live content is below this is rewritten in one go.
     private static let small: UInt64 = 32 << 20
+    /// Videos and pictures are not read and written again for the little text between them.
+    private static let worthwhileShare = 0.05
 
     package init(session: Session, isCancelled: @escaping () -> Bool = { false }) {
         self.session = session
@@ -131,13 +133,15 @@ package struct CompactionRun {
         return .done(freed)
     }
 
-    /// Nothing in it would become smaller: it holds no data, or its frames show the deep lane's codec.
+    /// Nothing in it would become smaller: it holds no data, hardly any that can be compressed, or its frames show the deep lane's codec.
     private func isInTheDeepLane(_ row: ArchiveRow, _ usage: ArchiveUsage) throws -> Bool {
         if row.lane == .deep || usage.neededBytes == 0 && row.snapshot != nil { return true }
-        guard row.lane == nil, let deep = session.configuration.compression.deep else { return false }
+        guard let deep = session.configuration.compression.deep else { return false }
         let reader = try session.reader(of: row.archive.name)
         let small = reader.contents.frames.count { $0.kind == .data && $0.tokenCount < MergeSeries.smallFrame / 4 }
         if small > MergeSeries.fewSmallFrames { return false }
+        if reader.contents.savedShare < CompactionRun.worthwhileShare { return usage.neededBytes > usage.bytes / 2 }
+        if row.lane != nil { return false }
         let opener = try FrameOpener(keys: session.keys)
         for frame in reader.contents.frames.indices where reader.contents.frames[frame].kind == .data {
             let codec = try reader.compressedFrame(frame, opener: opener).codec
@@ -151,5 +155,17 @@ package struct CompactionRun {
     private func finishKeyRotation() throws -> Bool {
         if session.record.rekeyThrough != nil { try session.finishKeyRotation() }
         return true
+    }
+}
+
+extension ArchiveContents {
+    /// The share of the data that compression saved when it was written, 0...1.
+    fileprivate var savedShare: Double {
+        var (size, stored): (UInt64, UInt64) = (0, 0)
+        for (index, chunk) in chunks.enumerated() where index + 1 == chunks.count || chunks[index + 1].frame != chunk.frame {
+            size += UInt64(chunk.offset) + UInt64(chunk.length)
+        }
+        for frame in frames where frame.kind == .data { stored += UInt64(frame.tokenCount) }
+        return size <= stored ? 0 : Double(size - stored) / Double(size)
     }
 }

@@ -44,7 +44,7 @@ struct AtOption: ParsableArguments {
     @Option(
         name: .customLong("at"),
         help: ArgumentHelp(
-            "A snapshot number, latest, an ISO 8601 time, or words: 2h, \"yesterday 14:00\", monday.", valueName: "moment"))
+            "A snapshot number, latest, an ISO 8601 time, or words: 2h, 09:30, \"yesterday 14:00\", monday.", valueName: "moment"))
     var text = "latest"
 
     func validate() throws { try MomentText.check(text) }

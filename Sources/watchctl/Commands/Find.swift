@@ -18,7 +18,7 @@ extension Watchctl {
         @Option(
             name: .customLong("at"),
             help: ArgumentHelp(
-                "A snapshot number, latest, an ISO 8601 time, or words: 2h, \"yesterday 14:00\", monday; none: latest.", valueName: "moment"))
+                "A snapshot number, latest, an ISO 8601 time, or words: 2h, 09:30, \"yesterday 14:00\", monday; none: latest.", valueName: "moment"))
         var at: String?
 
         @Flag(help: "In every kept snapshot: when each was first seen, and in which snapshots.")

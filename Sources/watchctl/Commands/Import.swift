@@ -33,8 +33,7 @@ extension Watchctl {
             let result = RestoreResult(report, target: target, snapshot: nil, isDryRun: false)
             if json.isOn { try TextStream.output.json(result) } else { common.say(result.summary(from: "\(file)")) }
             for complaint in result.complaints { TextStream.problems.complain(complaint) }
-            if report.cutShort?.code == .cancelled { throw ExitCode(ExitStatus.interrupted) }
-            if !report.isComplete { throw ExitCode(ExitStatus.inPart) }
+            try report.exit()
         }
     }
 }

@@ -46,27 +46,32 @@ extension Watchctl.Key {
 
     struct Import: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Put the key of the repository into its place.", discussion: "Both forms are read: the printed one and a key file.")
+            abstract: "Put the key of the repository into its place.",
+            discussion: "Both forms are read, the printed one and a key file; or a passphrase opens the copy in the repository.")
 
         @OptionGroup var common: CommonOptions
+        @OptionGroup var passphrase: PassphraseOptions
 
         @Argument(help: "A file with the key; without it the key is read from standard input, or asked for where that is a terminal.")
         var file: PathArgument?
 
+        func validate() throws {
+            if file != nil, passphrase.asks || passphrase.file != nil {
+                throw ValidationError("the key comes from a file or from a passphrase, not from both")
+            }
+        }
+
         func run() throws {
             let commands = try common.commands()
-            try commands.keyImport(String(decoding: try read(), as: UTF8.self))
+            try commands.keyImport(source())
             common.say("the key is in its place")
         }
 
-        private func read() throws -> [UInt8] {
+        private func source() throws -> KeySource {
+            if let passphrase = try passphrase.existing() { return .passphrase(passphrase) }
             let piped = ProcessIdentity.isTerminal(0) ? nil : Path("/dev/stdin")
-            guard let path = try file?.resolved() ?? piped else { return try Passphrase.askForKey() }
-            do throws(Errno) {
-                return try path.readFile(limit: 64 << 10)
-            } catch {
-                throw AgentError.failed("the key file \(path) cannot be read: \(error)")
-            }
+            if let path = try file?.resolved() ?? piped { return .file(path) }
+            return .text(String(decoding: try Passphrase.askForKey(), as: UTF8.self))
         }
     }
 

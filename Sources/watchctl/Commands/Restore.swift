@@ -62,7 +62,7 @@ extension Watchctl {
             let time = Timestamp(milliseconds: snapshot.time).localText
             if json.isOn { try TextStream.output.json(result) } else { common.say(result.summary(from: "snapshot \(snapshot.number) (\(time))")) }
             for complaint in result.complaints { TextStream.problems.complain(complaint) }
-            if !report.isComplete { throw ExitCode(ExitStatus.inPart) }
+            try report.exit()
         }
 
         private func order() throws -> RestoreOrder {

@@ -49,14 +49,18 @@ final class LiveStatus: Sendable {
 
     /// As many lines as the terminal can hold, none wider than it.
     static func lines(_ report: StatusReport, now: Timestamp, _ size: Terminal.Size) -> [String] {
-        var all = [SafeText.fitted(StatusText.headline(report, now: now), to: size.columns)]
+        var all = SafeText.wrapped(StatusText.headline(report, now: now), to: size.columns, indentation: 2)
         for reason in report.reasons {
             all.append("")
             all += SafeText.wrapped("\(reason.code): \(reason.message)", to: size.columns, indentation: 2)
             all += SafeText.wrapped(reason.remedy, to: size.columns, indentation: 4, first: 4)
         }
         all.append("")
-        all += StatusText.details(report, now: now).map { SafeText.fitted($0, to: size.columns) }
+        let details = StatusText.details(report, now: now)
+        // Whole lines where there is room for them.
+        let whole = details.flatMap { StatusText.wrapped($0, to: size.columns) }
+        if all.count + whole.count <= size.rows { return all + whole }
+        all += details.map { SafeText.fitted($0, to: size.columns) }
         if all.count <= size.rows { return all }
         let shown = max(1, size.rows - 1)
         let more = "... and \(SafeText.count(all.count - shown, "more line")): watchctl status"

@@ -1,9 +1,18 @@
 // What a restore or an import did: `restore --json`, and the same in words.
 
 internal import Agent
+internal import ArgumentParser
 internal import Controlling
 internal import Kernel
 internal import Restoring
+
+extension RestoreReport {
+    /// - Throws: `ExitCode`, unless everything is as it was.
+    func exit() throws {
+        if cutShort?.code == .cancelled { throw ExitCode(ExitStatus.interrupted) }
+        if !isComplete { throw ExitCode(ExitStatus.inPart) }
+    }
+}
 
 struct RestoreResult: Encodable, Hashable {
     struct Problem: Encodable, Hashable {
@@ -28,7 +37,7 @@ struct RestoreResult: Encodable, Hashable {
     var skipped: [String]
     var problems: [Problem]
     var ownersNotSet: UInt64
-    /// Why an import ended before its archive did.
+    /// Why it ended before everything was restored.
     var cutShort: String?
 
     init(_ report: RestoreReport, target: Path, snapshot: UInt64?, isDryRun: Bool) {

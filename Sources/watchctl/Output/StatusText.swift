@@ -79,9 +79,18 @@ enum StatusText {
         return "\(verdict): \(state)the newest restorable point is \(DurationText.rough(now.duration(since: newest))) old"
     }
 
+    private static let labelWidth = 12
+
     /// A label and its text. What someone else chose cannot break out of its line.
     private static func row(_ label: String, _ text: String) -> [String] {
-        [TextTable.padded(label, 12, .left) + SafeText.cleaned(text)]
+        [TextTable.padded(label, labelWidth, .left) + SafeText.cleaned(text)]
+    }
+
+    /// One of `details` in lines of at most `width` characters: the text stays in its column.
+    static func wrapped(_ row: String, to width: Int) -> [String] {
+        let lines = SafeText.wrapped(String(row.dropFirst(labelWidth)), to: width, indentation: labelWidth, first: labelWidth)
+        guard let first = lines.first else { return [] }
+        return ["\(row.prefix(labelWidth))\(first.dropFirst(labelWidth))"] + lines.dropFirst()
     }
 
     private static func pending(_ pending: StatusReport.Pending) -> String {
