@@ -33,6 +33,10 @@ struct UnitsTests {
         #expect(ByteText.parse("1.5GB") == 1_500_000_000)
         #expect(ByteText.parse("0B") == 0)
         for wrong in ["", "5", "MiB", "5mib", "-1B", "1e30TiB"] { #expect(ByteText.parse(wrong) == nil) }
+        for (bytes, text) in [(0, "0B"), (1000, "1000B"), (1536, "1536B"), (512 << 20, "512MiB"), (5 << 30, "5GiB"), (3 << 40, "3TiB")] as [(UInt64, String)] {
+            #expect(ByteText.exact(bytes) == text)
+            #expect(ByteText.parse(text) == bytes)
+        }
         #expect(ByteText.describe(0) == "0 B")
         #expect(ByteText.describe(1536) == "1.5 KiB")
         #expect(ByteText.describe(5 << 30) == "5 GiB")

@@ -273,7 +273,7 @@ extension Configuration {
     /// All keys with the values in force.
     package var text: String {
         func list(_ texts: [String]) -> String { "[\(texts.map(quoted).joined(separator: ", "))]" }
-        func bytes(_ value: UInt64?) -> String { quoted(value.map { "\($0)B" } ?? "none") }
+        func bytes(_ value: UInt64?) -> String { quoted(value.map(ByteText.exact) ?? "none") }
         func time(_ value: Duration) -> String { quoted(DurationText.describe(value)) }
         return """
             sources = \(list(sources.map(\.text)))

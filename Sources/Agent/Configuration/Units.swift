@@ -58,6 +58,12 @@ package enum ByteText {
         return UInt64((value * unit.bytes).rounded())
     }
 
+    /// In the configuration's form, with the largest binary unit that gives a whole number: `512MiB`.
+    package static func exact(_ bytes: UInt64) -> String {
+        let binary = units[...4].last { bytes != 0 && bytes.isMultiple(of: UInt64($0.bytes)) } ?? units[0]
+        return "\(bytes / UInt64(binary.bytes))\(binary.suffix)"
+    }
+
     /// Three significant digits: `1.23 MiB`.
     package static func describe(_ bytes: UInt64) -> String {
         if bytes < 1024 { return "\(bytes) B" }
