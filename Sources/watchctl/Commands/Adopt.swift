@@ -7,7 +7,7 @@ internal import Kernel
 extension Watchctl {
     struct Adopt: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Take over an existing repository on a new or reinstalled computer.",
+            commandName: "adopt", abstract: "Take over an existing repository on a new or reinstalled computer.",
             discussion: "The key comes from a copy of the key file or what `watchctl key export` printed, or from a passphrase.")
 
         @OptionGroup var common: CommonOptions

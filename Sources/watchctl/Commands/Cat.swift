@@ -5,7 +5,7 @@ internal import ArgumentParser
 
 extension Watchctl {
     struct Cat: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Write a file's content to standard output.")
+        static let configuration = CommandConfiguration(commandName: "cat", abstract: "Write a file's content to standard output.")
 
         @OptionGroup var common: CommonOptions
         @OptionGroup var at: AtOption

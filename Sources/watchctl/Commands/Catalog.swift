@@ -6,10 +6,10 @@ internal import Controlling
 
 extension Watchctl {
     struct Catalog: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Look after the local index.", subcommands: [Rebuild.self])
+        static let configuration = CommandConfiguration(commandName: "catalog", abstract: "Look after the local index.", subcommands: [Rebuild.self])
 
         struct Rebuild: ParsableCommand {
-            static let configuration = CommandConfiguration(abstract: "Make the local index anew from the archives.")
+            static let configuration = CommandConfiguration(commandName: "rebuild", abstract: "Make the local index anew from the archives.")
 
             @OptionGroup var common: CommonOptions
 

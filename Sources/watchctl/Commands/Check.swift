@@ -8,7 +8,7 @@ internal import Kernel
 extension Watchctl {
     struct Check: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "For monitoring: one line, exit status 0 or 2.",
+            commandName: "check", abstract: "For monitoring: one line, exit status 0 or 2.",
             discussion: """
                 The line is one that Nagios and its kin read: OK or CRITICAL, and the age in seconds with its limit. \
                 It is about the latest moment at which everything in the sources was known to be in a snapshot. That moment moves on \

@@ -8,7 +8,7 @@ internal import Kernel
 extension Watchctl {
     struct Compact: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Rewrite archives so that they take less space.",
+            commandName: "compact", abstract: "Rewrite archives so that they take less space.",
             discussion: "Rotation first, then everything that was written quickly is compressed well. The daemon does the same by itself when nothing else is to be done.")
 
         @OptionGroup var common: CommonOptions

@@ -6,11 +6,11 @@ internal import Kernel
 
 extension Watchctl {
     struct Config: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Check and show the configuration.", subcommands: [Check.self, Show.self])
+        static let configuration = CommandConfiguration(commandName: "config", abstract: "Check and show the configuration.", subcommands: [Check.self, Show.self])
 
         struct Check: ParsableCommand {
             static let configuration = CommandConfiguration(
-                abstract: "Say whether the configuration can be used, and what it would leave out of the next snapshot.",
+                commandName: "check", abstract: "Say whether the configuration can be used, and what it would leave out of the next snapshot.",
                 discussion: "Exit status 0 or 1.")
 
             @OptionGroup var common: CommonOptions
@@ -26,7 +26,7 @@ extension Watchctl {
         }
 
         struct Show: ParsableCommand {
-            static let configuration = CommandConfiguration(abstract: "Print all keys with the values in force.")
+            static let configuration = CommandConfiguration(commandName: "show", abstract: "Print all keys with the values in force.")
 
             @OptionGroup var common: CommonOptions
 

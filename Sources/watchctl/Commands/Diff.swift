@@ -8,7 +8,7 @@ internal import Kernel
 extension Watchctl {
     struct Diff: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Show what changed between two moments, or since one.",
+            commandName: "diff", abstract: "Show what changed between two moments, or since one.",
             discussion: """
                 A added, M modified, D deleted, T of another type; a line for each path. Without a second moment the first is compared with the \
                 files as they are now, by size, time and other metadata: nothing is read. Exit status 3 when something cannot be looked at.

@@ -8,7 +8,7 @@ internal import Kernel
 extension Watchctl {
     struct Doctor: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Compare the sources with what the agent believes of them, entry by entry.",
+            commandName: "doctor", abstract: "Compare the sources with what the agent believes of them, entry by entry.",
             discussion: """
                 Every entry is compared with the newest snapshot; with a running daemon, also every directory with what is watched. What the \
                 daemon knows to have changed waits for the next snapshot and is no fault. Exit status 1 when there is any.

@@ -7,7 +7,7 @@ internal import Kernel
 extension Watchctl {
     struct Explain: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Say whether a path is backed up, and why.",
+            commandName: "explain", abstract: "Say whether a path is backed up, and why.",
             discussion: "The rule, its file and line; when the path was last saved; and whether what is there now differs from that.")
 
         @OptionGroup var common: CommonOptions

@@ -8,7 +8,7 @@ internal import Restoring
 extension Watchctl {
     struct Export: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Write a snapshot as one file.",
+            commandName: "export", abstract: "Write a snapshot as one file.",
             discussion: "fernet is a Fernet token of a tar.xz, under the secret key; tar.xz and tar are not encrypted.")
 
         @OptionGroup var common: CommonOptions

@@ -9,7 +9,7 @@ internal import Kernel
 extension Watchctl {
     struct Find: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Find files by a part of their name.",
+            commandName: "find", abstract: "Find files by a part of their name.",
             discussion: "A pattern: \(PatternArgument.help) Exit status 1 when nothing matches.")
 
         @OptionGroup var common: CommonOptions

@@ -7,7 +7,7 @@ internal import Controlling
 extension Watchctl {
     struct Forget: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Remove snapshots.", discussion: "The newest and pinned ones stay. Content that other snapshots show stays too.")
+            commandName: "forget", abstract: "Remove snapshots.", discussion: "The newest and pinned ones stay. Content that other snapshots show stays too.")
 
         @OptionGroup var common: CommonOptions
         @OptionGroup var consent: ConsentOption

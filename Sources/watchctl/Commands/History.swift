@@ -9,7 +9,7 @@ internal import Kernel
 extension Watchctl {
     struct History: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Show every kept version of a path.",
+            commandName: "history", abstract: "Show every kept version of a path.",
             discussion: "Each with the first snapshot that shows it. Exit status 1 when no snapshot has the path.")
 
         @OptionGroup var common: CommonOptions

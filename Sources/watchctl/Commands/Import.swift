@@ -8,7 +8,7 @@ internal import Restoring
 extension Watchctl {
     struct Import: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Restore the files of an exported archive.", discussion: "The format is recognized. Exit status 3 when not everything was restored.")
+            commandName: "import", abstract: "Restore the files of an exported archive.", discussion: "The format is recognized. Exit status 3 when not everything was restored.")
 
         @OptionGroup var common: CommonOptions
         @OptionGroup var json: JSONOption

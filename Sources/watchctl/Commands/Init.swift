@@ -7,7 +7,7 @@ internal import Kernel
 extension Watchctl {
     struct Init: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Make the configuration, the key and the repository.",
+            commandName: "init", abstract: "Make the configuration, the key and the repository.",
             discussion: "Nothing that exists is overwritten. Afterwards: watchctl start")
 
         @OptionGroup var common: CommonOptions

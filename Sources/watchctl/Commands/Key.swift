@@ -9,14 +9,14 @@ internal import Kernel
 extension Watchctl {
     struct Key: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Look after the key and its passphrases.",
+            commandName: "key", abstract: "Look after the key and its passphrases.",
             subcommands: [Show.self, Export.self, Import.self, List.self, Add.self, Remove.self, Change.self, Rotate.self])
     }
 }
 
 extension Watchctl.Key {
     struct Show: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Print the secret key as in its file: a Fernet key.")
+        static let configuration = CommandConfiguration(commandName: "show", abstract: "Print the secret key as in its file: a Fernet key.")
 
         @OptionGroup var common: CommonOptions
 
@@ -31,7 +31,7 @@ extension Watchctl.Key {
 
     struct Export: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Print the key in a form for paper, with a checksum.", discussion: "`watchctl key import` and `watchctl adopt` read it.")
+            commandName: "export", abstract: "Print the key in a form for paper, with a checksum.", discussion: "`watchctl key import` and `watchctl adopt` read it.")
 
         @OptionGroup var common: CommonOptions
 
@@ -46,7 +46,7 @@ extension Watchctl.Key {
 
     struct Import: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Put the key of the repository into its place.",
+            commandName: "import", abstract: "Put the key of the repository into its place.",
             discussion: "Both forms are read, the printed one and a key file; or a passphrase opens the copy in the repository.")
 
         @OptionGroup var common: CommonOptions
@@ -76,7 +76,7 @@ extension Watchctl.Key {
     }
 
     struct List: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List the passphrase slots of the repository.")
+        static let configuration = CommandConfiguration(commandName: "list", abstract: "List the passphrase slots of the repository.")
 
         @OptionGroup var common: CommonOptions
         @OptionGroup var json: JSONOption
@@ -92,7 +92,7 @@ extension Watchctl.Key {
     }
 
     struct Add: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Add a passphrase that opens the repository without the key file.")
+        static let configuration = CommandConfiguration(commandName: "add", abstract: "Add a passphrase that opens the repository without the key file.")
 
         @OptionGroup var common: CommonOptions
 
@@ -108,7 +108,7 @@ extension Watchctl.Key {
 
     struct Remove: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Remove a passphrase.", discussion: "It still opens copies of the repository that were made before.")
+            commandName: "remove", abstract: "Remove a passphrase.", discussion: "It still opens copies of the repository that were made before.")
 
         @OptionGroup var common: CommonOptions
 
@@ -122,7 +122,7 @@ extension Watchctl.Key {
 
     struct Change: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Replace a passphrase with another.", discussion: "The old one still opens copies of the repository that were made before.")
+            commandName: "change", abstract: "Replace a passphrase with another.", discussion: "The old one still opens copies of the repository that were made before.")
 
         @OptionGroup var common: CommonOptions
 
@@ -142,7 +142,7 @@ extension Watchctl.Key {
 
     struct Rotate: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Make a new secret key, and rewrite what is under the old one in the background.",
+            commandName: "rotate", abstract: "Make a new secret key, and rewrite what is under the old one in the background.",
             discussion: "Passphrases that are not given here open nothing any more. What was copied or exported before opens with the old key only: keep that as long as you keep such copies (`watchctl key export`).")
 
         @OptionGroup var common: CommonOptions

@@ -8,7 +8,7 @@ internal import Kernel
 extension Watchctl {
     struct Ls: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "List a directory of a snapshot.",
+            commandName: "ls", abstract: "List a directory of a snapshot.",
             discussion: "Without a path: the working directory if it is backed up, else everything from the root.")
 
         @OptionGroup var common: CommonOptions

@@ -8,7 +8,7 @@ internal import Kernel
 extension Watchctl {
     struct Pause: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Let archiving wait; watching goes on.", discussion: "`watchctl snapshot` works while paused.")
+            commandName: "pause", abstract: "Let archiving wait; watching goes on.", discussion: "`watchctl snapshot` works while paused.")
 
         @OptionGroup var common: CommonOptions
 

@@ -6,7 +6,7 @@ internal import Controlling
 
 extension Watchctl {
     struct Pin: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Keep a snapshot for ever.")
+        static let configuration = CommandConfiguration(commandName: "pin", abstract: "Keep a snapshot for ever.")
 
         @OptionGroup var common: CommonOptions
         @OptionGroup var snapshot: SnapshotArgument

@@ -8,7 +8,7 @@ internal import Kernel
 extension Watchctl {
     struct Purge: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Remove paths from every snapshot.",
+            commandName: "purge", abstract: "Remove paths from every snapshot.",
             discussion: "Each with everything below it. The files themselves are not touched: exclude them first, or the next snapshot has them again. Content that other paths share with them stays.")
 
         @OptionGroup var common: CommonOptions

@@ -6,7 +6,7 @@ internal import Controlling
 
 extension Watchctl {
     struct Reload: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Let the daemon read its configuration again.")
+        static let configuration = CommandConfiguration(commandName: "reload", abstract: "Let the daemon read its configuration again.")
 
         @OptionGroup var common: CommonOptions
 

@@ -9,7 +9,7 @@ internal import Kernel
 extension Watchctl {
     struct Repair: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Mend a damaged repository.",
+            commandName: "repair", abstract: "Mend a damaged repository.",
             discussion: "Reads everything. Whole parts of damaged archives are kept, lists of files are written again from the catalog, and lost content is looked for in the sources. Archives of which nothing can be used any more are removed: put missing ones back first, if there is a copy. Exit status 13 when something is lost.")
 
         @OptionGroup var common: CommonOptions

@@ -5,7 +5,7 @@ internal import ArgumentParser
 
 extension Watchctl {
     struct Restart: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Stop the daemon and start it again.")
+        static let configuration = CommandConfiguration(commandName: "restart", abstract: "Stop the daemon and start it again.")
 
         @OptionGroup var common: CommonOptions
 

@@ -9,7 +9,7 @@ internal import Restoring
 extension Watchctl {
     struct Restore: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Bring files back.",
+            commandName: "restore", abstract: "Bring files back.",
             discussion: """
                 A file as it was an hour ago, in its directory: watchctl restore --at 1h notes.txt
 

@@ -6,7 +6,7 @@ internal import Controlling
 
 extension Watchctl {
     struct Resume: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "End a pause.")
+        static let configuration = CommandConfiguration(commandName: "resume", abstract: "End a pause.")
 
         @OptionGroup var common: CommonOptions
 

@@ -8,7 +8,7 @@ internal import Controlling
 extension Watchctl {
     struct Rotate: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Remove the snapshots that no rule keeps.", discussion: "The rules are in [keep] of the configuration.")
+            commandName: "rotate", abstract: "Remove the snapshots that no rule keeps.", discussion: "The rules are in [keep] of the configuration.")
 
         @OptionGroup var common: CommonOptions
         @OptionGroup var json: JSONOption

@@ -8,7 +8,7 @@ internal import Kernel
 extension Watchctl {
     struct Snapshot: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Take a snapshot now.",
+            commandName: "snapshot", abstract: "Take a snapshot now.",
             discussion: "When nothing changed it adds none and says so. Exit status 3 when some paths could not be read.")
 
         @OptionGroup var common: CommonOptions

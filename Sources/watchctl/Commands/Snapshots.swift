@@ -7,7 +7,7 @@ internal import Kernel
 
 extension Watchctl {
     struct Snapshots: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List the snapshots.")
+        static let configuration = CommandConfiguration(commandName: "snapshots", abstract: "List the snapshots.")
 
         @OptionGroup var common: CommonOptions
         @OptionGroup var json: JSONOption

@@ -5,7 +5,7 @@ internal import ArgumentParser
 
 extension Watchctl {
     struct Start: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Start the daemon and wait until it answers.")
+        static let configuration = CommandConfiguration(commandName: "start", abstract: "Start the daemon and wait until it answers.")
 
         @OptionGroup var common: CommonOptions
 

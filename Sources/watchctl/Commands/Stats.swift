@@ -7,7 +7,7 @@ internal import Kernel
 extension Watchctl {
     struct Stats: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Show where the space goes.",
+            commandName: "stats", abstract: "Show where the space goes.",
             discussion: "From the catalog alone. What no snapshot needs is freed when the archives that hold it are merged.")
 
         @OptionGroup var common: CommonOptions

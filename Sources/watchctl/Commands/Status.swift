@@ -9,7 +9,7 @@ internal import Kernel
 extension Watchctl {
     struct Status: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Show whether everything is protected, and what needs attention.",
+            commandName: "status", abstract: "Show whether everything is protected, and what needs attention.",
             discussion: "Exit status: 0 protected, 1 degraded, 2 unprotected, 3 the daemon does not run.")
 
         @OptionGroup var common: CommonOptions

@@ -5,7 +5,7 @@ internal import ArgumentParser
 
 extension Watchctl {
     struct Stop: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Stop the daemon and wait until it has ended.")
+        static let configuration = CommandConfiguration(commandName: "stop", abstract: "Stop the daemon and wait until it has ended.")
 
         @OptionGroup var common: CommonOptions
 

@@ -6,7 +6,7 @@ internal import Controlling
 
 extension Watchctl {
     struct Tag: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Give a snapshot a name.")
+        static let configuration = CommandConfiguration(commandName: "tag", abstract: "Give a snapshot a name.")
 
         @OptionGroup var common: CommonOptions
         @OptionGroup var snapshot: SnapshotArgument

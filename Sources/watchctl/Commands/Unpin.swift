@@ -6,7 +6,7 @@ internal import Controlling
 
 extension Watchctl {
     struct Unpin: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Take the pin from a snapshot.")
+        static let configuration = CommandConfiguration(commandName: "unpin", abstract: "Take the pin from a snapshot.")
 
         @OptionGroup var common: CommonOptions
         @OptionGroup var snapshot: SnapshotArgument

@@ -8,7 +8,7 @@ internal import Kernel
 extension Watchctl {
     struct Verify: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Read the repository again and name what is damaged.", discussion: "Exit status 13 when damage is found.")
+            commandName: "verify", abstract: "Read the repository again and name what is damaged.", discussion: "Exit status 13 when damage is found.")
 
         @OptionGroup var common: CommonOptions
         @OptionGroup var json: JSONOption
