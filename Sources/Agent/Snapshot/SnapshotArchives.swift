@@ -34,6 +34,9 @@ final class SnapshotArchives: @unchecked Sendable {  // Readers hold the lock of
     private var published: [UInt64] = []
     private var bytesPublished: UInt64 = 0
 
+    /// Of the memory that a snapshot may take, payloads that wait to be sealed get one part in so many: in the preset they are 32 MiB, of
+    /// which more would not make two threads faster.
+    private static let shareInFlight: UInt64 = 8
     /// What one frame holds before it is compressed.
     static let frameSize = 4 << 20
 
@@ -47,7 +50,7 @@ final class SnapshotArchives: @unchecked Sendable {  // Readers hold the lock of
         lane = isSmall || compression.deep == nil ? .deep : .fast
         pool = try SealingPool(
             key: session.key, workers: isSmall ? 1 : Machine.processors, verifies: compression.verifiesWrites,
-            bytesInFlight: Int(clamping: session.configuration.limits.memory / 4))
+            bytesInFlight: Int(clamping: session.configuration.limits.memory / SnapshotArchives.shareInFlight))
         nextNumber = try session.nextArchiveNumber()
         asksCatalog = try !isStandalone && session.catalog.hasArchives()
         payload = DataPayload(capacity: isSmall ? 0 : SnapshotArchives.frameSize + (64 << 10))
@@ -82,7 +85,7 @@ final class SnapshotArchives: @unchecked Sendable {  // Readers hold the lock of
         if !payload.chunks.isEmpty { try flush() }
     }
 
-    /// Publishes the commit and reads it back.
+    /// Publishes the commit, which is still to be read back.
     ///
     /// - Parameter record: Gets the digest of the whole manifest and the bytes added so far.
     /// - Throws: Nothing is committed then; `data` archives stay.
@@ -97,7 +100,6 @@ final class SnapshotArchives: @unchecked Sendable {  // Readers hold the lock of
         let commit = try writer.finish(
             kind: kind, time: time, snapshot: snapshot, recordHead: try session.recordHead(), highestSnapshot: highestSnapshot)
         self.writer = nil
-        try session.readBack(commit)
         return commit
     }
 

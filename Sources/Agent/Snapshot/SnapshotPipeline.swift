@@ -119,13 +119,21 @@ package struct SnapshotPipeline {
     }
 
     private func record(_ commit: PublishedArchive, _ changes: SnapshotChanges, _ lane: ArchiveRow.Lane) throws {
-        session.remember {
-            $0.highestArchive = max($0.highestArchive, commit.stored.name.number)
-            $0.highestSnapshot = max($0.highestSnapshot, commit.contents.snapshot?.number ?? 0)
-            if commit.stored.name.kind == .full { $0.mustBeFull = false }
-        }
+        let readBack = ReadBack(of: commit, session)
+        // Whatever happens, nothing reads on behind this.
+        defer { try? readBack.finish() }
         var records = changes.records()
-        try session.catalog.record(snapshot: commit.stored, contents: commit.contents, mode: .changes) { try records.next() }
+        try session.catalog.record(snapshot: commit.stored, contents: commit.contents, mode: .changes) {
+            if let record = try records.next() { return record }
+            // The catalog is not told of an archive that does not read back.
+            try readBack.finish()
+            session.remember {
+                $0.highestArchive = max($0.highestArchive, commit.stored.name.number)
+                $0.highestSnapshot = max($0.highestSnapshot, commit.contents.snapshot?.number ?? 0)
+                if commit.stored.name.kind == .full { $0.mustBeFull = false }
+            }
+            return nil
+        }
         // Only now: whoever reads beside this must not miss in the catalog what was seen.
         session.remember { $0.expectedSnapshot = commit.contents.snapshot?.number ?? $0.expectedSnapshot }
         session.markReadBack(commit, lane)
