@@ -2,10 +2,12 @@
 #include "CLinux.h"
 
 #include <fcntl.h>
+#include <link.h>
 #include <linux/openat2.h>
 #include <malloc.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -133,8 +135,28 @@ int clinux_trim_heap(void) {
     return malloc_trim(0);
 }
 
-int clinux_limit_heaps(int count) {
-    return mallopt(M_ARENA_MAX, count);
+static int release_object(struct dl_phdr_info *object, size_t size, void *context) {
+    (void)size, (void)context;
+    // The kernel's own page has no file.
+    if (strncmp(object->dlpi_name, "linux-vdso", 10) == 0) return 0;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    for (int index = 0; index < object->dlpi_phnum; index++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[index];
+        // What may be written holds data of this process; the rest is as in the file.
+        if (segment->p_type != PT_LOAD || segment->p_flags & PF_W) continue;
+        uintptr_t start = ((uintptr_t)(object->dlpi_addr + segment->p_vaddr) + page - 1) & ~(page - 1);
+        uintptr_t end = (uintptr_t)(object->dlpi_addr + segment->p_vaddr + segment->p_filesz) & ~(page - 1);
+        if (start < end) madvise((void *)start, end - start, MADV_DONTNEED);
+    }
+    return 0;
+}
+
+void clinux_release_program(void) {
+    dl_iterate_phdr(release_object, 0);
+}
+
+int clinux_limit_heaps(int count, int largest) {
+    return mallopt(M_ARENA_MAX, count) && mallopt(M_MMAP_THRESHOLD, largest);
 }
 
 int clinux_pipe(int ends[2]) {

@@ -17,13 +17,15 @@ package final class MergeSeries {
     private let time: Int64
     private let nextNumber: () throws -> UInt64
     private var writer: ArchiveWriter?
-    private var gathered = GatheredEntries()
+    private var gathered: GatheredEntries
     private var payload = DataPayload()
     private var manifest = ManifestWriter()
     private var dataBytes = 0
     private var manifestBytes = 0
     private let isQuick: Bool
     private let defers: Bool
+    /// Bytes of entries that are sorted by type at a time: less while somebody works, and needs the memory.
+    private let gatheredAtOnce: Int
     private(set) var published: [PublishedArchive] = []
     /// Frames that keep a payload which the deep lane would have made smaller: compressed by the fast lane, or small.
     private var fastFrames = 0
@@ -63,6 +65,9 @@ package final class MergeSeries {
         self.defers = defers
         self.time = time
         self.nextNumber = nextNumber
+        gatheredAtOnce = isQuick ? settings.gathering / 2 : settings.gathering
+        // The last entry goes somewhat beyond.
+        gathered = GatheredEntries(room: gatheredAtOnce + 1 << 20)
     }
 
     /// A whole frame, with its compressed payload.
@@ -94,8 +99,7 @@ package final class MergeSeries {
                     UnsafeRawBufferPointer(rebasing: bytes[start..<end]), contentOffset: content - start, digest: chunk.digest,
                     length: chunk.length)
             }
-            // Somebody works meanwhile, and needs the memory.
-            if gathered.count >= (isQuick ? settings.gathering / 2 : settings.gathering) { try flushGathered() }
+            if gathered.count >= gatheredAtOnce { try flushGathered() }
         }
     }
 
@@ -112,7 +116,7 @@ package final class MergeSeries {
     func endData() throws {
         try flushGathered()
         if payload.count > 0 { try flush() }
-        gathered = GatheredEntries()
+        gathered = GatheredEntries(room: 0)
         HeapMemory.giveBack()
     }
 
@@ -215,6 +219,12 @@ private struct GatheredEntries {
 
     private var bytes: [UInt8] = []
     private var pieces: [Piece] = []
+    private let room: Int
+
+    /// - Parameter room: Bytes that will come; with them growing needs no copies.
+    init(room: Int) {
+        self.room = room
+    }
 
     var count: Int { bytes.count }
 
@@ -223,6 +233,7 @@ private struct GatheredEntries {
         guard SHA256.digest(of: UnsafeRawBufferPointer(rebasing: entry[contentOffset..<contentOffset + Int(length)])) == digest else {
             throw ArchiveError(.digestMismatch, "the content of chunk \(digest) is another")
         }
+        if bytes.capacity == 0 { bytes.reserveCapacity(room) }
         pieces.append(
             Piece(
                 type: DataPayload.fileType(ofEntry: entry, contentOffset: contentOffset), start: bytes.count, count: entry.count,

@@ -49,6 +49,8 @@ extension AgentLoop {
         }
         session?.catalog.releaseMemory()
         HeapMemory.giveBack()
+        // A saved file is to be in a snapshot at once; after everything else there may be nothing to do for hours.
+        if activity.kind != .incremental { ProgramMemory.giveBack() }
     }
 
     // MARK: Snapshots
@@ -195,7 +197,8 @@ extension AgentLoop {
         do {
             let (slice, isFinished) = try withSession { session in
                 if !session.record.purging.isEmpty { _ = try PurgeRun(session: session).run([]) }
-                return try CompactionRun(session: session, isCancelled: { self.mustYield || ids.isEmpty && self.hasLostMains }).run()
+                let workers = ids.isEmpty ? 1 : Machine.processors
+                return try CompactionRun(session: session, workers: workers, isCancelled: { self.mustYield || ids.isEmpty && self.hasLostMains }).run()
             }
             compacted += Freed(archives: slice.rewrittenArchives, bytes: slice.freedBytes)
             board.noteQuietly { $0.reasons["compaction"] = nil }

@@ -14,14 +14,17 @@ internal import Storing
 
 package struct CompactionRun {
     private let session: Session
+    private let workers: Int
     private let isCancelled: () -> Bool
     /// An archive whose live content is below this is rewritten in one go.
     private static let small: UInt64 = 32 << 20
     /// Videos and pictures are not read and written again for the little text between them.
     private static let worthwhileShare = 0.05
 
-    package init(session: Session, isCancelled: @escaping () -> Bool = { false }) {
+    /// - Parameter workers: Threads that compress, each with 100 MB for xz:6. One, where nobody waits: it leaves the others idle.
+    package init(session: Session, workers: Int = Machine.processors, isCancelled: @escaping () -> Bool = { false }) {
         self.session = session
+        self.workers = workers
         self.isCancelled = isCancelled
     }
 
@@ -39,7 +42,7 @@ package struct CompactionRun {
         var damage: ArchiveError?
         let waiting = try waiting()
         if waiting.isEmpty { return (response, try finishKeyRotation()) }
-        let consolidator = try session.consolidator()
+        let consolidator = try session.consolidator(workers: workers)
         let needed = try session.neededChunks()
         let standalone = try session.standaloneData()
         for row in waiting {

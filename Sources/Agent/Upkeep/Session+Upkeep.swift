@@ -27,10 +27,10 @@ extension Session {
     }
 
     /// The threads that it works with end with it.
-    func consolidator() throws -> Consolidator {
+    func consolidator(workers: Int = Machine.processors) throws -> Consolidator {
         let compression = configuration.compression
         let pool = try SealingPool(
-            key: key, verifies: compression.verifiesWrites, bytesInFlight: Int(clamping: min(configuration.limits.memory / 4, 32 << 20)))
+            key: key, workers: workers, verifies: compression.verifiesWrites, bytesInFlight: Int(clamping: min(configuration.limits.memory / 4, 32 << 20)))
         let numbers = ArchiveNumbers(
             next: {
                 let number = try self.nextArchiveNumber()

@@ -95,11 +95,15 @@ void clinux_name_thread(const char *_Nonnull name);
 int clinux_flock(int fd, int operation);
 int clinux_statfs(const char *_Nonnull path, struct statfs *_Nonnull status);
 
-/// mallopt(3), M_ARENA_MAX: threads share so many heaps.
-int clinux_limit_heaps(int count);
+/// mallopt(3), M_ARENA_MAX: threads share so many heaps. M_MMAP_THRESHOLD: what is larger is mapped by itself.
+int clinux_limit_heaps(int count, int largest);
 
 /// malloc_trim(3): free pages go back to the system.
 int clinux_trim_heap(void);
+
+/// Unmaps the pages of the program and its libraries that were never written: madvise(2) MADV_DONTNEED on what dl_iterate_phdr(3) shows.
+/// They are read from the page cache again where they are needed.
+void clinux_release_program(void);
 
 /// prctl(2): no core dump of this process, and no ptrace by others.
 int clinux_deny_dump(void);
