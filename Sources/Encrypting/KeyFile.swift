@@ -50,24 +50,36 @@ package struct KeyFile: Sendable {
         }
     }
 
-    /// Writes the key with mode 0600; directories that are missing are made with 0700. A file with the same key stays as it is.
+    /// Writes the key with mode 0600; directories that are missing are made with 0700. A file with the same key stays as it is. When this
+    /// returns, the file and the names that lead to it are on the disk.
     ///
     /// - Throws: `.keyExists` when something else stands there, which stays untouched; `.keyUnsafe` as `read`; `.file`.
     package static func write(_ key: SecretKey, to path: Path) throws(EncryptionError) {
-        if try holds(key, path) { return }
+        if try holds(key, path) { return try makeNameDurable(path) }
         var text = key.textBytes + Array("\n".utf8)
         defer { text.wipe() }
         let suffix = Hex.encode(try RandomBytes.make(8))
         let temporary = path.parent?.appending(Array(".\(suffix).key".utf8)) ?? path
         do throws(Errno) {
-            try (path.parent ?? .root).makeDirectories(mode: 0o700)
+            // A key whose directory is gone after a power cut is gone as well.
+            try (path.parent ?? .root).makeDirectories(mode: 0o700, .durable)
             try create(text, at: temporary, linkedTo: path)
         } catch .fileExists {
             // Another process was faster: its key may be the same.
-            if try holds(key, path) { return }
+            if try holds(key, path) { return try makeNameDurable(path) }
             throw EncryptionError(.keyExists, "another file stands where the key would be written", path: path)
         } catch {
             throw EncryptionError(.file, "cannot write the key file", path: path, errno: error)
+        }
+    }
+
+    /// Whoever put the file there may have been killed before its name was durable.
+    private static func makeNameDurable(_ path: Path) throws(EncryptionError) {
+        do throws(Errno) {
+            try (path.parent ?? .root).makeDirectories(mode: 0o700, .durable)
+            do throws(Errno) { try (path.parent ?? .root).synchronizeDirectory() } catch .permissionDenied {}
+        } catch {
+            throw EncryptionError(.file, "cannot make the key file durable", path: path, errno: error)
         }
     }
 

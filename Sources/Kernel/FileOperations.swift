@@ -47,20 +47,27 @@ extension Path {
     }
 
     /// Makes this directory and those above it that are missing, with `mode`. One that exists stays as it is.
-    public func makeDirectories(mode: UInt16) throws(Errno) {
+    ///
+    /// Durable, its name is fsynced, whoever made it, and so is that of each one above it that was missing; but not in a directory
+    /// that this user may not read.
+    public func makeDirectories(mode: UInt16, _ durability: Durability = .atomic) throws(Errno) {
         guard let parent else { return }
         do throws(Errno) {
-            let place = try Descriptor.ofParent(of: self)
-            try place.makeDirectory(name.map { CChar(bitPattern: $0) } + [0], mode: mode)
-        } catch .fileExists {
-            return
+            try makeDirectory(mode: mode)
         } catch .noSuchFileOrDirectory {
-            try parent.makeDirectories(mode: mode)
-            let place = try Descriptor.ofParent(of: self)
-            do throws(Errno) {
-                try place.makeDirectory(name.map { CChar(bitPattern: $0) } + [0], mode: mode)
-            } catch .fileExists {}
+            try parent.makeDirectories(mode: mode, durability)
+            try makeDirectory(mode: mode)
         }
+        if durability == .durable {
+            do throws(Errno) { try parent.synchronizeDirectory() } catch .permissionDenied {}
+        }
+    }
+
+    private func makeDirectory(mode: UInt16) throws(Errno) {
+        let place = try Descriptor.ofParent(of: self)
+        do throws(Errno) {
+            try place.makeDirectory(name.map { CChar(bitPattern: $0) } + [0], mode: mode)
+        } catch .fileExists {}
     }
 
     public func removeFile() throws(Errno) {

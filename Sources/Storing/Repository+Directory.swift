@@ -3,14 +3,16 @@
 
 internal import Archiving
 internal import Encrypting
-internal import Kernel
+package import Kernel
 
 extension Repository {
-    /// Makes what is missing, and flushes it to the disk.
-    static func prepareDirectory(_ path: Path) throws(StorageError) {
+    /// Makes what is missing of a repository but its description, and flushes it to the disk.
+    ///
+    /// - Throws: `.alreadyExists` when something else is in the directory, or what the file system says. What was made stays.
+    package static func prepareDirectory(_ path: Path) throws(StorageError) {
         let names: [[UInt8]]
         do throws(Errno) {
-            try path.makeDirectories(mode: 0o700)
+            try path.makeDirectories(mode: 0o700, .durable)
             names = try DirectoryStream.names(in: path)
         } catch {
             throw StorageError(error, cannot: "make a repository", at: path)
@@ -46,7 +48,7 @@ extension Repository {
             remedy: "choose an empty directory, or one that does not exist yet")
     }
 
-    /// True for `.repository.json.<pid>.tmp`, beside which repository.json was to be replaced.
+    /// True for `.repository.json.<random>.tmp`, beside which repository.json was to be replaced.
     static func isLeftover(_ name: [UInt8]) -> Bool {
         name.starts(with: ".\(descriptionName).".utf8) && name.suffix(4).elementsEqual(".tmp".utf8)
     }

@@ -71,13 +71,6 @@ package final class Repository: Sendable {
         }
         let description = RepositoryDescription(id: id, created: now, owner: owner, keys: [record])
         try write(description, at: path)
-        if let parent = path.parent {
-            do throws(Errno) {
-                try parent.synchronizeDirectory()
-            } catch {
-                throw StorageError(error, cannot: "make the repository durable", at: parent)
-            }
-        }
         return try open(at: path)
     }
 

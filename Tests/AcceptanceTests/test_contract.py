@@ -426,6 +426,32 @@ class TakingOverTests(ContractTestCase):
         self.assertEqual({file: read(file) for file in before}, before)
         self.assertFalse(installation.snapshot()["taken"])
 
+    def testInitGoesOnWhereItWasCutShort(self):
+        """Killed before the configuration was written, it left a repository that neither `init` nor `adopt` would take."""
+        installation = self.install()
+        os.unlink(installation.configurationFile)
+        passphrase = self.passphraseFile(installation, "passphrase", "a second thought")
+        identity, key = self.repositoryID(installation), read(installation.keyFile)
+        installation.run("init", installation.source, "--repository", installation.repository, "--passphrase-file", passphrase)
+        self.assertEqual((self.repositoryID(installation), read(installation.keyFile)), (identity, key))
+        self.assertEqual(len(installation.run("key", "list").splitlines()), 2)
+        self.assertTrue(installation.snapshot()["taken"])
+        # With a snapshot in it, it is somebody's.
+        os.unlink(installation.configurationFile)
+        done = installation.attempt("init", installation.source, "--repository", installation.repository)
+        self.assertEqual((done.status, "adopt" in done.errors), (FAILED, True), done)
+
+    def testARefusedInitLeavesNoKey(self):
+        """`adopt`, which the refusal names, would find a strange key in the place of the repository's."""
+        other, installation = self.protected(), self.install(initialize=False)
+        done = installation.attempt("init", installation.source, "--repository", other.repository)
+        self.assertEqual((done.status, "adopt" in done.errors), (FAILED, True), done)
+        self.assertFalse(os.path.exists(installation.keyFile))
+
+    @staticmethod
+    def repositoryID(installation):
+        return json.loads(read(f"{installation.repository}/repository.json"))["id"]
+
     def testInitWithAMissingSource(self):
         installation = self.install(initialize=False)
         done = installation.attempt("init", f"{installation.home}/nowhere", "--repository", installation.repository)

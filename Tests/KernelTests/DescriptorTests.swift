@@ -20,6 +20,18 @@ struct DescriptorTests {
         }
     }
 
+    @Test func directoriesAreMadeOnceAndMadeDurableAgain() throws {
+        try inDirectory { directory in
+            let deep = directory.appending("a/b/c".utf8)
+            try deep.makeDirectories(mode: 0o700, .durable)
+            try deep.makeDirectories(mode: 0o755, .durable)
+            #expect(try FileStatus(of: deep).mode == 0o700)
+            let file = directory.appending("file".utf8)
+            try file.replaceFile(with: [], mode: 0o600)
+            #expect(throws: Errno.notDirectory) { try file.appending("below".utf8).makeDirectories(mode: 0o700, .durable) }
+        }
+    }
+
     @Test func aFileAboveTheLimitIsNotRead() throws {
         try inDirectory { directory in
             let file = directory.appending("large".utf8)

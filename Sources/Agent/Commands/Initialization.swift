@@ -34,10 +34,15 @@ package enum Initialization {
         // Checked as it will be read.
         configuration = try Configuration(text: configuration.initialText, file: places.configurationFile)
 
-        let key = try existingKey(places.keyFile) ?? SecretKey.generate()
-        let made = try Repository.create(
-            at: configuration.repository, key: key, owner: .thisMachine(configuration: configuration.id ?? ""), passphrase: passphrase)
+        let present = try existingKey(places.keyFile)
+        let key = try present ?? SecretKey.generate()
+        let owner = RepositoryOwner.thisMachine(configuration: configuration.id ?? "")
+        var begun: Repository?
+        if let present { begun = try continued(configuration.repository, present, owner, passphrase) }
+        // What is to be refused is refused before there is a key; and a repository without its key would open to nobody.
+        if begun == nil { try Repository.prepareDirectory(configuration.repository) }
         try KeyFile.write(key, to: places.keyFile)
+        let made = try begun ?? Repository.create(at: configuration.repository, key: key, owner: owner, passphrase: passphrase)
         try write(configuration, to: places.configurationFile)
         var notes: [String] = []
         for source in configuration.sources where configuration.repository.isAtOrBelow(source) {
@@ -52,6 +57,23 @@ package enum Initialization {
         return InitReport(
             configurationFile: places.configurationFile, keyFile: places.keyFile, repository: configuration.repository,
             repositoryID: "\(made.id)", notes: notes)
+    }
+
+    /// The repository that an earlier attempt made with this key before it was cut short: of this machine, and without an archive.
+    private static func continued(
+        _ path: Path, _ key: SecretKey, _ owner: RepositoryOwner, _ passphrase: [UInt8]?
+    ) throws -> Repository? {
+        guard let repository = try? Repository.open(at: path), (try? repository.checkNewest(key)) != nil,
+            repository.description.owner.machine == owner.machine
+        else { return nil }
+        let lock = try repository.lockForWriting()
+        defer { lock.release() }
+        guard try repository.storage.list().isEmpty else { return nil }
+        try repository.changeOwner(to: owner, holding: lock)
+        if let passphrase, (try? repository.unlockAll(passphrase: passphrase)) == nil {
+            _ = try repository.addSlot(passphrase: passphrase, key: key, holding: lock)
+        }
+        return repository
     }
 
     /// Makes a configuration for a repository that exists, and makes this machine its owner.
@@ -89,7 +111,7 @@ package enum Initialization {
     }
 
     private static func write(_ configuration: Configuration, to file: Path) throws {
-        try (file.parent ?? .root).makeDirectories(mode: 0o700)
+        try (file.parent ?? .root).makeDirectories(mode: 0o700, .durable)
         try file.replaceFile(with: Array(configuration.initialText.utf8), mode: 0o600)
     }
 
