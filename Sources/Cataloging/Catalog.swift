@@ -89,6 +89,21 @@ package final class Catalog: Sendable {
         }
     }
 
+    /// What was recorded until now survives a power cut. Without it, the catalog is an older one after that.
+    ///
+    /// Only the log is fsynced: whatever SQLite moved from there into the database, it has fsynced itself.
+    package func makeDurable() throws {
+        let log = Path(unchecked: path.bytes + "-wal".utf8)
+        do throws(Errno) {
+            let file = try Descriptor.open(log, [.read])
+            try file.synchronize()
+            try (path.parent ?? .root).synchronizeDirectory()
+        } catch {
+            // There is none when everything has been moved.
+            if error != .noSuchFileOrDirectory { throw CatalogError(.io, "its log cannot be made durable (\(error))", path: log) }
+        }
+    }
+
     /// Reads the whole database, and compares its parts with each other.
     ///
     /// - Throws: `.corrupt` with the first finding.

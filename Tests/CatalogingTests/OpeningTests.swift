@@ -50,6 +50,16 @@ struct OpeningTests {
         #expect(throws: (any Error).self) { try again.newest() }
     }
 
+    /// With a log, and when SQLite has moved all of it into the database.
+    @Test func whatWasRecordedCanBeMadeDurable() throws {
+        let fixture = try CatalogFixture()
+        try fixture.record([.upsert(file("/home/me/a", "a"))], stored: stored("a"))
+        try fixture.catalog.makeDurable()
+        #expect(try fixture.catalog.isStored(digest("a")))
+        try fixture.catalog.close()
+        try fixture.catalog.makeDurable()
+    }
+
     @Test func onlyTheOwnerMayReadIt() throws {
         let fixture = try CatalogFixture()
         try fixture.record([])

@@ -109,6 +109,9 @@ extension Session {
     /// Of archives that the catalog knows no more. One that is gone already is no error.
     func unlink(_ archives: [StoredArchive]) throws -> Freed {
         var freed = Freed()
+        if archives.isEmpty { return freed }
+        // A catalog from before a power cut would know an archive that is gone, and take it for lost.
+        try catalog.makeDurable()
         for archive in archives {
             do throws(StorageError) {
                 try storage.remove(archive.name)
