@@ -80,6 +80,15 @@ package final class LocalStorage: Storage {
         }
     }
 
+    package func makeRemovalsDurable() throws(StorageError) {
+        let place = try openDirectory(.read)
+        do throws(Errno) {
+            try place.synchronize()
+        } catch {
+            throw StorageError(error, cannot: "make the removal of archives durable", at: directory)
+        }
+    }
+
     package func removeLeftovers() throws(StorageError) -> Int {
         let leftovers = try entries().temporary
         let place = try openDirectory(.path)

@@ -42,10 +42,13 @@ package protocol Storage: Sendable {
     /// Begins a new archive. Nothing of it is listed before it is published.
     func begin(_ number: UInt64) throws(StorageError) -> any ArchiveSink
 
-    /// Removes an archive. A crash soon afterwards may bring it back.
+    /// Removes an archive. A crash soon afterwards may bring it back, unless `makeRemovalsDurable` came between.
     ///
     /// - Throws: `.missing` when it is gone already.
     func remove(_ name: ArchiveName) throws(StorageError)
+
+    /// What was removed until now, by any process, does not come back.
+    func makeRemovalsDurable() throws(StorageError)
 
     /// Removes what killed writers left behind. The caller holds the writer's lock and writes nothing.
     ///

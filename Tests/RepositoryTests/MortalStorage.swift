@@ -70,6 +70,11 @@ final class MortalStorage: Storage {
         try step()
     }
 
+    func makeRemovalsDurable() throws(StorageError) {
+        try live()
+        try base.makeRemovalsDurable()
+    }
+
     func removeLeftovers() throws(StorageError) -> Int {
         try live()
         return try base.removeLeftovers()

@@ -67,6 +67,8 @@ final class FaultyStorage: Storage {
         try base.remove(name)
     }
 
+    func makeRemovalsDurable() throws(StorageError) { try base.makeRemovalsDurable() }
+
     func removeLeftovers() throws(StorageError) -> Int { try base.removeLeftovers() }
 
     var freeBytes: UInt64? { base.freeBytes }

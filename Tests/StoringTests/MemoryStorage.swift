@@ -43,6 +43,8 @@ final class MemoryStorage: Storage {
         }
     }
 
+    func makeRemovalsDurable() {}
+
     func removeLeftovers() throws(StorageError) -> Int {
         state.withLock { state in
             defer { state.unfinished = 0 }

@@ -39,6 +39,17 @@ struct StorageConformanceTests {
     }
 
     @Test(arguments: Kind.allCases)
+    func removedArchivesAreGone(kind: Kind) throws {
+        let (storage, keeper) = try kind.make()
+        defer { withExtendedLifetime(keeper) {} }
+        let first = try publish(storage, 1, [[1]])
+        let second = try publish(storage, 2, [[2]])
+        try storage.remove(first.name)
+        try storage.makeRemovalsDurable()
+        #expect(try storage.list() == [second])
+    }
+
+    @Test(arguments: Kind.allCases)
     func publishedBytesComeBack(kind: Kind) throws {
         let (storage, keeper) = try kind.make()
         defer { withExtendedLifetime(keeper) {} }

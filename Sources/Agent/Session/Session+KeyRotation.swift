@@ -52,6 +52,8 @@ extension Session {
             if let left = try storage.list().first(where: { $0.name.number <= through }) {
                 throw AgentError.failed("\(left.name.text) may be sealed with an older key, which is still needed")
             }
+            // After a power cut those would be there again that were removed last, and nothing would open them.
+            try storage.makeRemovalsDurable()
             let newest = try repository.checkNewest(key)
             for older in repository.description.keys.map(\.id) where older != newest { try repository.removeKey(older, holding: lock) }
             replaceKeys(KeyRing(keys: [key], isReadableByOthers: keyIsReadableByOthers))
