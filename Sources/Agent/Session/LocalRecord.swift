@@ -1,8 +1,8 @@
 // What only this machine knows, and what no restore needs: which snapshot was seen last (so that a repository that
 // went back in time is noticed), when what was last done, whether the key was ever exported.
 // Kept outside the catalog, for the catalog may be thrown away at any time.
-// A crash leaves the old file or the new one. It is not fsynced: after a power cut it may be a little older, which weakens a guard
-// and loses nothing.
+// A crash leaves the old file or the new one. Most of it is not fsynced: after a power cut it may be a little older or gone, which
+// weakens a guard and loses nothing. What a repository is in the middle of, or lacks, is fsynced.
 
 internal import Controlling
 package import Kernel
@@ -67,8 +67,14 @@ package struct LocalRecord: Codable, Hashable, Sendable {
         return record
     }
 
-    package func save(to file: Path) throws(Errno) {
+    package func save(to file: Path, _ durability: Path.Durability) throws(Errno) {
         let bytes = (try? ControlJSON.encode(self, pretty: true)) ?? []
-        try file.replaceFile(with: bytes + [UInt8(ascii: "\n")], mode: 0o600, .atomic)
+        try file.replaceFile(with: bytes + [UInt8(ascii: "\n")], mode: 0o600, durability)
+    }
+
+    /// Forgotten, it would do harm: one half of a purge would stay undone, or what is lost or damaged would seem sound.
+    package var mustLast: Bool {
+        !purging.isEmpty || !purgingSnapshots.isEmpty || !lost.isEmpty || !unusable.isEmpty || !damaged.isEmpty || mustBeFull
+            || lostVersions > 0
     }
 }

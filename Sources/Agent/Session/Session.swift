@@ -122,14 +122,31 @@ package final class Session: Sendable {
         }
     }
 
-    /// Changes what this machine remembers, and writes it, atomic but not fsynced. A failure to write it is not an error: the memory is
-    /// an additional guard, and the next change writes it again.
-    package func remember(_ change: (inout LocalRecord) -> Void) {
+    /// Changes what this machine remembers, and writes it; fsynced only when it must last. A failure to write it is not an error: the
+    /// memory is an additional guard, and the next change writes it again.
+    package func remember(_ change: (inout LocalRecord) -> Void) { _ = write(change) }
+
+    /// The same for what takes several steps, and may begin only when it is remembered.
+    ///
+    /// - Throws: `AgentError.failed` when it cannot be written; only the present session remembers it then.
+    func rememberForSure(_ change: (inout LocalRecord) -> Void) throws {
+        guard let failure = write(change) else { return }
+        throw AgentError.failed("\(places.anchorFile) cannot be written (\(failure)): nothing was begun that has to be remembered")
+    }
+
+    private func write(_ change: (inout LocalRecord) -> Void) -> Errno? {
         state.withLock { state in
             // Another process of this installation may have remembered something since.
-            state.record = LocalRecord.load(from: places.anchorFile, repository: "\(repository.id)")
+            let before = LocalRecord.load(from: places.anchorFile, repository: "\(repository.id)")
+            state.record = before
             change(&state.record)
-            try? state.record.save(to: places.anchorFile)
+            do throws(Errno) {
+                // Once something lasts, no file takes its place that is not on the disk.
+                try state.record.save(to: places.anchorFile, before.mustLast || state.record.mustLast ? .durable : .atomic)
+                return nil
+            } catch {
+                return error
+            }
         }
     }
 
@@ -191,8 +208,12 @@ package final class Session: Sendable {
     func catchUp() throws -> [CatalogIngest.Gap] {
         let ingest = CatalogIngest(session: self)
         defer { state.withLock { $0.comparedTo = (try? $0.catalog.highestNumbers().archive) ?? 0 } }
-        if try ingest.isCurrent() { return gaps }
+        if try ingest.isCurrent() {
+            try forgetPurged()
+            return gaps
+        }
         let gaps = try ingest.catchUp()
+        try forgetPurged()
         try note(gaps)
         let readings = state.withLock { state in
             defer { state.readings = [:] }

@@ -1,7 +1,7 @@
 // Removes paths from all of history: from every manifest that lists them, and the content that only they had.
 // In: paths.  Out: the same snapshots without them.
 // Invariant: what is to be purged is remembered until it is done, so that a crash, or a catalog that is made anew in between, does not
-// leave half of it: the next run begins again. Everything else stays restorable at every moment.
+// leave half of it: no command shows it from then on, and the next run begins again. Everything else stays restorable at every moment.
 
 internal import Archiving
 internal import Cataloging
@@ -33,7 +33,7 @@ package struct PurgeRun {
         // What an earlier run left undone: the catalog forgets the paths before their lists are written.
         var snapshots = Set(session.record.purgingSnapshots).intersection(try session.catalog.snapshots().map(\.number))
         for path in all { snapshots.formUnion(try session.catalog.snapshotsListing(below: path)) }
-        session.remember { record in
+        try session.rememberForSure { record in
             record.purging = all.map(\.bytes)
             record.purgingSnapshots = snapshots.sorted()
         }
@@ -49,6 +49,9 @@ package struct PurgeRun {
         }
         freed += try rewriteContent(consolidator, needed)
         _ = try session.catalog.pruneChunks()
+        // Only then is it forgotten: neither the catalog nor an archive from before comes back after a power cut.
+        try session.catalog.makeDurable()
+        try session.storage.makeRemovalsDurable()
         session.remember { record in
             record.purging = []
             record.purgingSnapshots = []
@@ -79,4 +82,18 @@ package struct PurgeRun {
 
     private static let readerThere = AgentError.failed(
         "another process is reading the repository; what is left is purged at the next start of the daemon, or by the same command")
+}
+
+extension Session {
+    /// A catalog from before a crash, or one that was made anew from archives, shows again what is being purged.
+    ///
+    /// - Throws: `CatalogError`; `AgentError.failed` when it cannot be remembered which lists are to be written anew: nothing is forgotten then.
+    func forgetPurged() throws {
+        let paths = record.purging.map { Path(unchecked: $0) }
+        guard try paths.contains(where: { try catalog.versionCount(below: $0) > 0 }) else { return }
+        var snapshots = Set(record.purgingSnapshots)
+        for path in paths { snapshots.formUnion(try catalog.snapshotsListing(below: path)) }
+        try rememberForSure { $0.purgingSnapshots = snapshots.sorted() }
+        for path in paths { try catalog.purge(below: path) }
+    }
 }
