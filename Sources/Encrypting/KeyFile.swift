@@ -83,6 +83,11 @@ package struct KeyFile: Sendable {
         }
     }
 
+    /// True for a name under which a key is written before it has its place: `.<16 hexadecimal digits>.key`.
+    package static func isTemporaryName(_ name: [UInt8]) -> Bool {
+        name.count == 1 + 16 + 4 && name[0] == UInt8(ascii: ".") && name.suffix(4).elementsEqual(".key".utf8) && Hex.decode(name[1...16]) != nil
+    }
+
     /// True when `path` already holds this key, false when nothing is there.
     private static func holds(_ key: SecretKey, _ path: Path) throws(EncryptionError) -> Bool {
         do throws(EncryptionError) {

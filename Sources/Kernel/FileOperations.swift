@@ -40,6 +40,23 @@ extension Path {
         if durability == .durable { try (parent ?? .root).synchronizeDirectory() }
     }
 
+    /// Removes from this directory the files that `isUnfinished` names, if they are older than a minute: younger ones may belong to
+    /// somebody at work. What cannot be removed stays.
+    public func removeUnfinished(_ isUnfinished: ([UInt8]) -> Bool) {
+        guard let names = try? DirectoryStream.names(in: self) else { return }
+        for name in names where isUnfinished(name) {
+            let file = appending(name)
+            guard let status = try? FileStatus(of: file), Timestamp.now().duration(since: status.modified) > .seconds(60) else { continue }
+            try? file.removeFile()
+        }
+    }
+
+    /// True for a name under which `replaceFile` writes what this file is to hold.
+    public func isTemporaryName(_ other: [UInt8]) -> Bool {
+        let start = Array(".".utf8) + name + Array(".".utf8)
+        return other.count > start.count + 4 && other.starts(with: start) && other.suffix(4).elementsEqual(".tmp".utf8)
+    }
+
     /// Makes the names in a directory durable. Source: fsync(2).
     public func synchronizeDirectory() throws(Errno) {
         let directory = try Descriptor.open(self, [.read, .directory])

@@ -32,6 +32,22 @@ struct DescriptorTests {
         }
     }
 
+    /// A process that is killed between the writing and the rename left its temporary file for ever.
+    @Test func onlyOldUnfinishedFilesAreRemoved() throws {
+        try inDirectory { directory in
+            let settings = directory.appending("settings".utf8)
+            let (old, young, other) = (".settings.1abc.tmp", ".settings.2abc.tmp", ".others.1abc.tmp")
+            for name in [old, young, other, "settings"] { try directory.appending(name.utf8).replaceFile(with: [1], mode: 0o600) }
+            for name in [old, other, "settings"] {
+                let file = try Descriptor.open(directory.appending(name.utf8), [.readWrite])
+                try file.setModified(Timestamp(seconds: Timestamp.now().seconds - 61, nanoseconds: 0))
+            }
+            directory.removeUnfinished(settings.isTemporaryName)
+            let left = [other, young, "settings"].map { Array($0.utf8) }
+            #expect(try DirectoryStream.names(in: directory).sorted { $0.lexicographicallyPrecedes($1) } == left)
+        }
+    }
+
     @Test func aFileAboveTheLimitIsNotRead() throws {
         try inDirectory { directory in
             let file = directory.appending("large".utf8)

@@ -88,7 +88,10 @@ package final class Session: Sendable {
         self.catalogLock = catalogLock
         let record = LocalRecord.load(from: places.anchorFile, repository: "\(repository.id)")
         state = Mutex(State(catalog: catalog, record: record, readings: readings, ring: ring))
-        if let lock { _ = try repository.removeLeftovers(holding: lock) }
+        if let lock {
+            _ = try repository.removeLeftovers(holding: lock)
+            removeUnfinishedFiles()
+        }
         if mayUpdate {
             do {
                 try bringUpToDate(access)
@@ -99,6 +102,18 @@ package final class Session: Sendable {
             }
         }
         if access == .reading { try self.catalogLock.unlock() }
+    }
+
+    /// What killed processes left beside the files of this machine.
+    private func removeUnfinishedFiles() {
+        let ours = [places.anchorFile, places.statusFile, places.standingFile, places.catalogIncomplete]
+        places.stateDirectory.removeUnfinished { name in ours.contains { $0.isTemporaryName(name) } }
+        let file = keyFile
+        for directory in Set([places.configurationFile.parent, file.parent].compactMap { $0 }) {
+            directory.removeUnfinished { name in
+                places.configurationFile.isTemporaryName(name) || file.isTemporaryName(name) || KeyFile.isTemporaryName(name)
+            }
+        }
     }
 
     private func bringUpToDate(_ access: Access) throws {
