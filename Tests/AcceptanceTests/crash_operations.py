@@ -539,6 +539,35 @@ class CatalogRebuild(Operation):
         self.command("pin", 1)
 
 
+class Healing(Snapshot):
+    """The first writer after a crash: a rotation had published everything and removed nothing, and the catalog knew of none of it.
+
+    A second crash, while that is healed, is healed as well.
+    """
+    name = "healing after a crash"
+    settings = keeping("last = 2", '[archive]\nsize = "1MiB"')
+
+    def prepare(self):
+        self.initialize()
+        self.fill()
+        self.history(4)
+        self.installation.run("pin", 2)
+        for folder in (self.installation.repository, self.installation.state):
+            shutil.copytree(folder, folder + ".saved")
+        self.installation.run("rotate")
+        removeTree(self.installation.state)
+        os.rename(self.installation.state + ".saved", self.installation.state)
+        archives = os.path.join(self.installation.repository, "archives")
+        for name in os.listdir(self.installation.repository + ".saved/archives"):
+            if not os.path.exists(os.path.join(archives, name)):
+                shutil.copy2(self.installation.repository + ".saved/archives/" + name, archives)
+        removeTree(self.installation.repository + ".saved")
+        put(os.path.join(archives, ".000000099.0123456789abcdef.tmp"), b"unfinished")
+        put(os.path.join(self.installation.repository, ".repository.json.0123.tmp"), b"{")
+        self.change()
+        self.startRecording()
+
+
 class Initialization(Operation):
     """Before it there is nothing. A half-made installation is completed by the same command."""
     name = "init"
@@ -595,5 +624,4 @@ class Adoption(Operation):
 
 
 OPERATIONS = (Initialization, FirstSnapshot, Snapshot, LargeSnapshot, FullSnapshot, Pinning, Rotation, Forgetting, Compaction, Purging,
-              Passphrase, NewKey, Repairing, CatalogUpdate, CatalogRebuild,
-              Adoption)
+              Passphrase, NewKey, Repairing, CatalogUpdate, CatalogRebuild, Healing, Adoption)
