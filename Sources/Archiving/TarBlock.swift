@@ -72,8 +72,8 @@ struct TarBlock {
         return prefix.isEmpty ? text(TarField.name) : prefix + [UInt8(ascii: "/")] + text(TarField.name)
     }
 
-    /// The entry, and how many bytes of content follow; nil for fields that mean nothing and for types that are not read:
-    /// sparse files, parts of files on other volumes.
+    /// The entry without its attributes, and how many bytes of content follow; nil for fields that mean nothing and for types that
+    /// are not read: sparse files, parts of files on other volumes.
     func entry(_ extended: TarExtension) -> (TarEntry, UInt64)? {
         guard !extended.isSparse, let mode = number(TarField.mode),
             let uid = extended.uid ?? number(TarField.uid).flatMap(UInt32.init(exactly:)),
@@ -85,8 +85,7 @@ struct TarBlock {
         guard let kind = kind(path) else { return nil }
         if kind == .directory { while path.count > 1, path.last == UInt8(ascii: "/") { path.removeLast() } }
         var entry = TarEntry(
-            path: path, kind: kind, mode: UInt16(truncatingIfNeeded: mode & 0o7777), uid: uid, gid: gid, modified: modified,
-            attributes: extended.latestAttributes)
+            path: path, kind: kind, mode: UInt16(truncatingIfNeeded: mode & 0o7777), uid: uid, gid: gid, modified: modified)
         // Only files have content; a hard link's size is that of its file, which stands elsewhere.
         if kind == .file { entry.size = size }
         if isPOSIX || isGNU {

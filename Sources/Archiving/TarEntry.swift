@@ -88,6 +88,8 @@ package struct TarEntry: Hashable, Sendable {
 
     private static func snapshotPath(_ raw: [UInt8]) throws(ArchiveError) -> Path {
         let slash = UInt8(ascii: "/")
+        // Before it is split: a name of 64 MiB of slashes would take a gigabyte of components.
+        guard raw.count <= Path.maximumLength else { throw ArchiveError(.hostilePath, "a path of \(raw.count) bytes cannot be restored") }
         let components = raw.split(separator: slash, omittingEmptySubsequences: false).filter { !$0.elementsEqual(".".utf8) }
         guard !raw.isEmpty, let path = Path(validating: Array(components.joined(separator: [slash]))) else {
             throw ArchiveError(.hostilePath, "\(printable(raw.prefix(200))) is no path that can be restored")

@@ -15,8 +15,12 @@ struct TarExtension: Sendable {
     private(set) var modified: Timestamp?
     private(set) var major: UInt32?
     private(set) var minor: UInt32?
-    /// As they came; of several with one name the last is valid.
+    /// Each name once: of several the last is valid.
     private var attributes: [ExtendedAttribute] = []
+    private var attributePlaces: [[UInt8]: Int] = [:]
+    /// Bytes of the names, each with the NUL of listxattr(2), and of the values.
+    private var attributeNameCount = 0
+    private var attributeValueCount = 0
     /// Content of such entries is not what it looks like.
     private(set) var isSparse = false
 
@@ -33,17 +37,32 @@ struct TarExtension: Sendable {
         result.modified = modified ?? global.modified
         result.major = major ?? global.major
         result.minor = minor ?? global.minor
-        result.attributes = global.attributes + attributes
         result.isSparse = isSparse || global.isSparse
         return result
     }
 
-    /// The attributes, each name once.
-    var latestAttributes: [ExtendedAttribute] {
-        if attributes.count < 2 { return attributes }
-        var seen: Set<[UInt8]> = []
-        return attributes.reversed().filter { seen.insert($0.name).inserted }.reversed()
+    /// The attributes of an entry, with those that only `global` has.
+    func attributes(with global: TarExtension) -> [ExtendedAttribute] {
+        if attributes.isEmpty { return global.attributes }
+        return global.attributes.filter { attributePlaces[$0.name] == nil } + attributes
     }
+
+    /// Headers may follow one another without end, and all of their attributes are those of one entry.
+    private mutating func add(_ attribute: ExtendedAttribute) -> Bool {
+        if let place = attributePlaces[attribute.name] {
+            attributeValueCount -= attributes[place].value.count
+            attributes[place] = attribute
+        } else {
+            attributePlaces[attribute.name] = attributes.count
+            attributes.append(attribute)
+            attributeNameCount += attribute.name.count + 1
+        }
+        attributeValueCount += attribute.value.count
+        return attributeNameCount <= TarExtension.longestNames && attributeValueCount <= PayloadLimit.payload
+    }
+
+    /// The names of a file's attributes together, beyond which the kernel does not list them. Source: xattr(7), XATTR_LIST_MAX.
+    private static let longestNames = 64 << 10
 
     /// Adds `<length> <key>=<value>\n`, one after the other. False when one is damaged; the rest is then not added.
     mutating func add(paxRecords bytes: [UInt8]) -> Bool {
@@ -67,8 +86,7 @@ struct TarExtension: Sendable {
             let name = PaxKey.unescaped(key.dropFirst(PaxKey.attribute.utf8.count))
             guard (1...PayloadLimit.attributeName).contains(name.count), !name.contains(0), value.count <= PayloadLimit.attributeValue
             else { return false }
-            attributes.append(ExtendedAttribute(name: name, value: Array(value)))
-            return true
+            return add(ExtendedAttribute(name: name, value: Array(value)))
         }
         // No value takes back what was said before.
         let isEmpty = value.isEmpty

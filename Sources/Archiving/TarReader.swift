@@ -136,10 +136,12 @@ package struct TarReader: Sendable {
             return nil
         default:
             let effective = local.falling(backTo: global)
-            local = TarExtension()
-            guard let (entry, contentCount) = block.entry(effective) else {
+            guard let (found, contentCount) = block.entry(effective) else {
                 throw malformed("a header's fields are no numbers, or its type is not read here")
             }
+            var entry = found
+            entry.attributes = local.attributes(with: global)
+            local = TarExtension()
             contentPadding = TarWriter.paddingCount(after: contentCount)
             if contentCount > 0 { state = .content(remaining: contentCount) }
             return .entry(entry)

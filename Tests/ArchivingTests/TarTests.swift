@@ -160,6 +160,47 @@ struct TarTests {
         #expect(try tar.linkedPath() == path("a"))
         #expect(try tar.snapshotEntry() == nil)
     }
+
+    /// Any number of extended headers may stand before an entry. Their attributes were collected without end: a few KiB of xz could
+    /// take all memory.
+    @Test func attributesOfManyHeadersAreBounded() throws {
+        func header(_ type: UInt8, _ first: Int) throws -> [UInt8] {
+            var entry = TarEntry(path: Array("x".utf8), kind: .file, mode: 0)
+            entry.attributes = (first..<first + 1000).map { ExtendedAttribute(name: Array("user.\($0)".utf8), value: [1]) }
+            var bytes: [UInt8] = []
+            TarWriter.append(header: entry, to: &bytes)
+            // The extended header alone.
+            bytes.removeLast(TarWriter.blockSize)
+            return try TarTests.withType(type, bytes)
+        }
+        let end = TarTests.archive([TarEntry(path: Array("x".utf8), kind: .file, mode: 0)])
+        for type in [UInt8(ascii: "x"), UInt8(ascii: "g")] {
+            let few = try header(type, 10_000) + header(type, 20_000) + header(type, 10_500) + end
+            #expect(try TarTests.read(few, pieces: 4096).entries[0].attributes.count == 2500)
+            let many = try (0..<9).flatMap { try header(type, 10_000 + $0 * 1000) } + end
+            let error = #expect(throws: ArchiveError.self) { try TarTests.read(many, pieces: 4096) }
+            #expect(error?.code == .malformed)
+        }
+    }
+
+    /// The first header with another type.
+    private static func withType(_ type: UInt8, _ bytes: [UInt8]) throws -> [UInt8] {
+        var bytes = bytes
+        bytes[156] = type
+        bytes.replaceSubrange(148..<156, with: repeatElement(0x20, count: 8))
+        let digits = String(bytes[..<512].reduce(0) { $0 + Int($1) }, radix: 8)
+        bytes.replaceSubrange(148..<148 + digits.count, with: digits.utf8)
+        return bytes
+    }
+
+    /// It was taken apart before anyone looked at its length: 64 MiB of slashes took gigabytes.
+    @Test func longPathsAreRefusedUnseen() {
+        let entry = TarEntry(path: [UInt8](repeating: UInt8(ascii: "/"), count: 64 << 20), kind: .file, mode: 0)
+        let time = ContinuousClock().measure {
+            #expect(throws: ArchiveError.self) { try entry.snapshotPath() }
+        }
+        #expect(time < .seconds(1))
+    }
 }
 
 struct DataPayloadTests {
