@@ -114,6 +114,9 @@ package struct ManifestReader: Sendable {
         if !reader.isAtEnd {
             var fields = EntryFields(recording)
             try fields.read(from: &reader, into: &entry, previousChunks)
+            // What stands at an entry of another kind means nothing, as a field that is not known.
+            if kind != .symlink { entry.target = [] }
+            if kind != .characterDevice, kind != .blockDevice { entry.special = DeviceNumber(major: 0, minor: 0) }
         }
         if kind == .file, !entry.content.fills(size) {
             throw reader.error(.malformed, "chunks and holes do not add up to the size")

@@ -83,6 +83,16 @@ struct ManifestTests {
         #expect(try readAll(payload) == [.upsert(file("x"))])
     }
 
+    /// They were taken over, and an entry had what its kind does not have.
+    @Test func targetAndDeviceNumbersOfOtherKindsMeanNothing() throws {
+        var writer = ManifestWriter()
+        writer.add(upsert: Entry(path: path("x"), kind: .directory, mode: 0o755))
+        var payload = writer.takeFrame()
+        payload[0] += 7
+        payload += [3, 1, 0x74, 4, 2, 1, 2]
+        #expect(try readAll(payload) == [.upsert(Entry(path: path("x"), kind: .directory, mode: 0o755))])
+    }
+
     @Test(arguments: [
         "/x", "x/", "x//y", ".", "..", "x/..", "x/./y", "x\0", String(repeating: "n", count: 256),
     ])
