@@ -22,7 +22,10 @@ package enum DurationText {
 
     /// The largest unit that gives a whole number.
     package static func describe(_ duration: Duration) -> String {
-        let milliseconds = duration.nanosecondsClamped / 1_000_000
+        let parts = duration.components
+        // All that `parse` gives is far within: 1,000 years are below 2^45 milliseconds.
+        let seconds = min(max(parts.seconds, -1 << 50), 1 << 50)
+        let milliseconds = seconds * 1000 + parts.attoseconds / 1_000_000_000_000_000
         if milliseconds == 0 { return "0s" }
         let unit = units.last { milliseconds % $0.milliseconds == 0 } ?? units[0]
         return "\(milliseconds / unit.milliseconds)\(unit.suffix)"
