@@ -131,7 +131,7 @@ final class FileWriter: Sendable {
             state.withLock { state in
                 state.ended.insert(index)
                 state.done.files += 1
-                state.done.bytes += file.entry.size
+                state.done.bytes &+= file.entry.size
                 progress(state.done)
             }
         } catch {

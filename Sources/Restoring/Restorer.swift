@@ -86,7 +86,7 @@ package final class Restorer {
                 for entry in admission.admit(entry) where entry.kind == .file {
                     if let identity = FileIdentity(entry), !known.insert(identity).inserted { continue }
                     total.files += 1
-                    total.bytes += entry.size
+                    total.bytes &+= entry.size
                 }
             }
         }
@@ -117,7 +117,7 @@ package final class Restorer {
     private func takeFile(_ entry: Entry, at place: Path) throws {
         if request.isDryRun {
             tree.report.files += 1
-            tree.report.bytes += entry.size
+            tree.report.bytes &+= entry.size
             return
         }
         batch.add(entry, at: place)

@@ -149,7 +149,7 @@ final class SnapshotReading: Sendable {
                 if reading.entry.marks.contains(.changedWhileRead) { state.result.unsettled.append(planned.path) }
             }
             state.done.filesDone += 1
-            state.done.bytesDone += plan.bytesToRead(at: index)
+            state.done.bytesDone &+= plan.bytesToRead(at: index)
             return state.done
         }
     }
