@@ -76,10 +76,29 @@ struct ConfigurationTests {
         ("[nonsense]\n", ":3: unknown key \"nonsense\""),
         ("keep = 3\n", ":3: keep is a section"),
         ("[keep\n", ":3: "),
+        ("[[keep]]\n", ":3: brackets"),
+        ("[exclude]\npatterns = [[\"a\"]]\n", ":4: brackets"),
+        ("[exclude]\npatterns = [\n\"a\", # [[\n[\"b\"]]\n", ":6: brackets"),
+        ("[exclude]\npatterns = ['''\n''', [[\"a\"]]]\n", ":5: brackets"),
+        ("[schedule]\nquiet = 1979-05-27T07:32:00Z\n", ":4: 1979-05-27T07:32:00Z is a time"),
+        ("a = 1979-05-27T:0:02370Zsuor.e\"]\n", ":3: 1979-05-27T:0:02370Zsuor.e is a time"),
     ])
     func mistakesAreNamedWithFileLineAndKey(_ text: String, _ expected: String) {
         let complaint = complaint(about: ConfigurationTests.head + text)
         #expect(complaint.contains("/etc/test/config.toml" + expected), "\(complaint)")
+    }
+
+    /// Brackets and times in texts and comments are nobody's business.
+    @Test func textsAndCommentsMayHoldAnything() throws {
+        let patterns = """
+            patterns = ["[[a]] 12:00", '[[:alpha:]]*', \"\"\"
+            [[b]]"" 1979-05-27\"\"\"\"\", "\\"[[c" ] # [[ 12:00:00
+            [keep] # [[
+            hourly = 1_0
+            """
+        let configuration = try read(ConfigurationTests.head + "[exclude]\n" + patterns)
+        #expect(configuration.exclude.patterns == ["[[a]] 12:00", "[[:alpha:]]*", "[[b]]\"\" 1979-05-27\"\"", "\"[[c"])
+        #expect(configuration.keep.hourly == 10)
     }
 
     @Test func missingOrRelativePathsAreRefused() {

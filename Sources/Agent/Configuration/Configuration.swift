@@ -95,7 +95,8 @@ extension Configuration {
 
     /// As `load`, from text. `file` is named in errors.
     package init(text: String, file: Path) throws {
-        try Configuration.refuseDeepNesting(text, file)
+        var look = ConfigurationGuard(text, file: file)
+        try look.check()
         let table: TOMLTable
         do {
             table = try TOMLTable(string: text)
@@ -130,19 +131,6 @@ extension Configuration {
         try readHooks(reader("hooks"))
         try readNotify(reader("notify"))
         try checkPlaces()
-    }
-
-    /// The parser asserts, and so ends the program, on brackets that it cannot make sense of: what no configuration
-    /// needs does not reach it.
-    private static func refuseDeepNesting(_ text: String, _ file: Path) throws(ConfigurationError) {
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-            let content = line.outsideQuotes.filter { $0 != " " && $0 != "\t" }
-            // A line of a list begins with a text, so one that begins with a bracket is a section.
-            let isHeader = content.hasPrefix("[")
-            if content.contains("[[") || isHeader && !content.isSectionHeader {
-                throw ConfigurationError(file: file, line: index + 1, reason: "brackets that are neither a section, as in [keep], nor a list, as in [\"one\", \"two\"]")
-            }
-        }
     }
 
     private mutating func readExclude(_ section: ConfigurationReader) throws(ConfigurationError) {
@@ -354,34 +342,5 @@ extension Configuration {
             }
         }
         return result + "\""
-    }
-}
-
-extension Substring {
-    /// Without what stands in quotes.
-    fileprivate var outsideQuotes: String {
-        var result = ""
-        var quote: Character?
-        var isEscaped = false
-        for character in self {
-            if let open = quote {
-                if character == open, !isEscaped { quote = nil }
-                isEscaped = open == "\"" && character == "\\" && !isEscaped
-            } else if character == "\"" || character == "'" {
-                quote = character
-            } else {
-                result.append(character)
-            }
-        }
-        return result
-    }
-}
-
-extension String {
-    /// `[name]`, with a comment behind it at most.
-    fileprivate var isSectionHeader: Bool {
-        guard let end = firstIndex(of: "]") else { return false }
-        let rest = self[index(after: end)...]
-        return self[index(after: startIndex)..<end].allSatisfy { $0.isLetter || $0.isNumber || "._-".contains($0) } && (rest.isEmpty || rest.hasPrefix("#") || rest == "\r")
     }
 }
