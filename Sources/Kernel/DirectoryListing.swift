@@ -47,11 +47,7 @@ public struct DirectoryListing: ~Copyable {
     /// - Throws: The errno of getdents64(2), for example EIO; entries already given stay valid.
     public mutating func next() throws(Errno) -> Entry? {
         while true {
-            errno = 0
-            guard let entry = readdir(stream) else {
-                if errno != 0 { throw Errno(rawValue: errno) }
-                return nil
-            }
+            guard let entry = try nextEntry(stream) else { return nil }
             guard let offset = MemoryLayout<dirent>.offset(of: \.d_name) else { return nil }
             // d_name ends with a NUL inside the record that the kernel gave.
             let first = UnsafeRawPointer(entry) + offset

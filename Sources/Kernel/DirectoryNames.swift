@@ -47,12 +47,7 @@ public final class DirectoryNames {
         // The duplicate shares its position with `directory`, which may have been read before.
         rewinddir(stream)
         guard let offset = MemoryLayout<dirent>.offset(of: \.d_name) else { return }
-        while true {
-            errno = 0
-            guard let entry = readdir(stream) else {
-                if errno != 0 { throw Errno(rawValue: errno) }
-                return
-            }
+        while let entry = try nextEntry(stream) {
             // d_name ends with a NUL inside the record that the kernel gave.
             let name = (UnsafeRawPointer(entry) + offset).assumingMemoryBound(to: UInt8.self)
             let count = strlen(UnsafeRawPointer(name).assumingMemoryBound(to: CChar.self))

@@ -29,11 +29,7 @@ public struct DirectoryStream: ~Copyable {
     /// The next name that is wanted, or nil at the end. Other names cost no memory.
     public mutating func next(where isWanted: (UnsafeRawBufferPointer) -> Bool) throws(Errno) -> [UInt8]? {
         while true {
-            errno = 0
-            guard let entry = readdir(stream) else {
-                if errno != 0 { throw Errno(rawValue: errno) }
-                return nil
-            }
+            guard let entry = try nextEntry(stream) else { return nil }
             // d_name ends with a NUL inside the record that the kernel gave.
             let name: [UInt8]? = withUnsafePointer(to: &entry.pointee.d_name) { field in
                 field.withMemoryRebound(to: CChar.self, capacity: 256) { text in

@@ -17,3 +17,17 @@ func system<Value: FixedWidthInteger & SignedInteger>(_ call: () -> Value) throw
         if code != EINTR { throw Errno(rawValue: code) }
     }
 }
+
+/// The next entry of a directory, or nil at its end, with `.` and `..`. Again after EINTR, which FUSE and network file systems give.
+///
+/// - Throws: The errno of getdents64(2), for example EIO. Source: readdir(3).
+@inline(never)
+func nextEntry(_ stream: OpaquePointer) throws(Errno) -> UnsafeMutablePointer<dirent>? {
+    while true {
+        errno = 0
+        if let entry = readdir(stream) { return entry }
+        let code = errno
+        if code == 0 { return nil }
+        if code != EINTR { throw Errno(rawValue: code) }
+    }
+}
