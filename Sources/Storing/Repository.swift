@@ -40,12 +40,15 @@ package final class Repository: Sendable {
         let archives = path.appending(archivesName.utf8)
         let repository = Repository(
             path: path, description: try readDescription(at: path), storage: wrap(LocalStorage(at: archives)))
-        guard (try? FileStatus(of: archives))?.kind == .directory else {
-            throw StorageError(
-                .malformed, "the repository's directory of archives is missing", at: archives,
-                remedy: "copy it back from where the repository was moved or synchronised")
+        do throws(Errno) {
+            if try FileStatus(of: archives).kind == .directory { return repository }
+        } catch .noSuchFileOrDirectory {
+        } catch {
+            throw StorageError(error, cannot: "look at the archives' directory", at: archives)
         }
-        return repository
+        throw StorageError(
+            .malformed, "the repository's directory of archives is missing", at: archives,
+            remedy: "copy it back from where the repository was moved or synchronised")
     }
 
     /// A repository's description stands there; nothing is said of what it holds.
