@@ -40,7 +40,7 @@ package struct Entry: Hashable, Sendable {
         package init(rawValue: UInt8) { self.rawValue = rawValue }
 
         package static let changedWhileRead = Marks(rawValue: 1)
-        /// Its time was as new as its reading, so a later write may not show in it.
+        /// Its time was as new as its reading, so a later write may not show in it; or a part of its metadata could not be read.
         package static let racy = Marks(rawValue: 2)
     }
 

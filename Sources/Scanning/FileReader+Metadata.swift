@@ -1,6 +1,6 @@
 // What an entry has besides its content: extended attributes, flags, names of its owners.
 // In: a name in an open directory.  Out: fields of Entry.
-// What cannot be had of it costs the field and is named, never the entry.
+// What cannot be had of it costs the field and is named, never the entry, and is asked for again.
 
 internal import Archiving
 internal import Kernel
@@ -13,27 +13,31 @@ extension FileReader {
         guard let opened = try? Descriptor.open(name, in: directory.descriptor, options) else {
             // It may be closed to us; its metadata is not.
             var entry = Entry(path: path, status: status)
-            entry.attributes = try unopenedAttributes(path, name, directory)
+            try readUnopenedAttributes(of: &entry, name, directory)
             return entry
         }
         var entry = Entry(path: path, status: try problem(path, .status) { () throws(Errno) in try opened.status() })
-        entry.attributes = try attributes(path) { () throws(Errno) in try opened.extendedAttributes() }
         entry.inodeFlags = opened.inodeFlags()
+        try readAttributes(of: &entry) { () throws(Errno) in try opened.extendedAttributes() }
         return entry
     }
 
-    func unopenedAttributes(_ path: Path, _ name: [CChar], _ directory: OpenDirectory) throws(ScanProblem) -> [ExtendedAttribute] {
-        try attributes(path) { () throws(Errno) in try ExtendedAttribute.all(of: name, in: directory.descriptor) }
+    func readUnopenedAttributes(of entry: inout Entry, _ name: [CChar], _ directory: OpenDirectory) throws {
+        try readAttributes(of: &entry) { () throws(Errno) in try ExtendedAttribute.all(of: name, in: directory.descriptor) }
     }
 
-    func attributes(_ path: Path, _ get: () throws(Errno) -> [ExtendedAttribute]) throws(ScanProblem) -> [ExtendedAttribute] {
+    /// Those that cannot be had stay as they were known, and the next scan asks for them again.
+    func readAttributes(of entry: inout Entry, _ get: () throws(Errno) -> [ExtendedAttribute]) throws {
         do throws(Errno) {
-            return try get()
+            entry.attributes = try get()
         } catch {
-            let problem = ScanProblem(path: path, errno: error, step: .attributes)
-            if problem.isVanished { throw problem }
-            problems.append(problem)
-            return []
+            let problem = ScanProblem(path: entry.path, errno: error, step: .attributes)
+            if problem.isVanished || error == .staleNFSFileHandle { throw problem }
+            if problems.last != problem { problems.append(problem) }
+            let known = try state.liveEntry(entry.path)
+            if let known, known.kind == entry.kind { entry.attributes = known.attributes }
+            // A permission comes with a change of the inode, or from without, and then for many: all would be read at each scan.
+            if error != .permissionDenied, error != .notPermitted { entry.marks.insert(.racy) }
         }
     }
 }

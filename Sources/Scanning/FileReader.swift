@@ -80,10 +80,10 @@ package final class FileReader {
             entry.target = try problem(planned.path, .reading) { () throws(Errno) in
                 try directory.descriptor.readSymlink(name)
             }
-            entry.attributes = try unopenedAttributes(planned.path, name, directory)
+            try readUnopenedAttributes(of: &entry, name, directory)
         case .fifo, .socket, .characterDevice, .blockDevice:
             entry = Entry(path: planned.path, status: status)
-            entry.attributes = try unopenedAttributes(planned.path, name, directory)
+            try readUnopenedAttributes(of: &entry, name, directory)
         }
         entry.userName = accounts.user(entry.uid)
         entry.groupName = accounts.group(entry.gid)
@@ -116,7 +116,7 @@ package final class FileReader {
                 (entry.content, entry.size) = try readContent(of: file, before, path) { try sink($0, $1, $2, before) }
                 if FileReader.isRacy(before, start) { entry.marks.insert(.racy) }
             }
-            entry.attributes = try attributes(path) { () throws(Errno) in try file.extendedAttributes() }
+            try readAttributes(of: &entry) { () throws(Errno) in try file.extendedAttributes() }
             entry.inodeFlags = file.inodeFlags()
             let after = try problem(path, .status) { () throws(Errno) in try file.status() }
             if FileReader.holdsStill(before, after), entry.size == before.size {

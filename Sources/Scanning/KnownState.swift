@@ -38,7 +38,7 @@ extension KnownStatus {
     /// ctime moves with every write, also when mtime is set back afterwards: content is compared then.
     func reading(_ status: FileStatus, _ rereading: Rereading) -> PlannedEntry.Reading? {
         let isSame = matches(status)
-        guard status.kind == .file else { return isSame ? nil : .metadataOnly }
+        guard status.kind == .file else { return isSame && !marks.contains(.racy) ? nil : .metadataOnly }
         if kind != .file || inode != status.inode || size != status.size || modified != status.modified { return .content }
         if marks.contains(.changedWhileRead) { return .content }
         if changed != status.changed || marks.contains(.racy) || rereading == .everything { return .compareContent }
