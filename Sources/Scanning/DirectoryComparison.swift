@@ -132,7 +132,7 @@ final class DirectoryComparison {
     private func note(_ error: Errno, _ step: ScanProblem.Step, _ task: DirectoryTask) {
         let problem = ScanProblem(path: task.path, errno: error, step: step)
         if task.isSource {
-            plan.unavailable.append(UnavailableSource(path: task.path, reason: problem.isVanished ? .missing : .unreadable))
+            plan.unavailable.append(UnavailableSource(path: task.path, errno: error))
         } else if !problem.isVanished {
             plan.problems.append(problem)
         }

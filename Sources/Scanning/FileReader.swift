@@ -59,6 +59,17 @@ package final class FileReader {
     /// - Throws: `ScanProblem` when the source refuses; `isVanished` tells what is no failure. `ScanCancelled` while it waits for its
     ///   limit. Errors of `sink` and of the known state pass through. The entry is not to be recorded then.
     package func read(_ planned: PlannedEntry, into sink: ChunkSink) throws -> FileReading {
+        do {
+            return try readOnce(planned, into: sink)
+        } catch let problem as ScanProblem where problem.errno == .staleNFSFileHandle {
+            // What the server had there is gone, which is no failure, or the server is. Asked for by its name, it says which.
+            parent = nil
+            openSources = [:]
+            return try readOnce(planned, into: sink)
+        }
+    }
+
+    private func readOnce(_ planned: PlannedEntry, into sink: ChunkSink) throws -> FileReading {
         let directory = try problem(planned.path, .status) { () throws(Errno) in try parentDirectory(of: planned.path) }
         let name = planned.path.isRoot ? [CChar(bitPattern: UInt8(ascii: ".")), 0] : planned.path.name.terminated
         // Nothing but a file is opened for its content: opening a FIFO or a device can wait, or have effects.

@@ -129,8 +129,7 @@ extension DirectoryComparison {
         do throws(Errno) {
             source = try OpenSource(path)
         } catch {
-            let isMissing = error == .noSuchFileOrDirectory || error == .notDirectory
-            plan.unavailable.append(UnavailableSource(path: path, reason: isMissing ? .missing : .unreadable))
+            plan.unavailable.append(UnavailableSource(path: path, errno: error))
             return nil
         }
         let known = try context.state.liveStatus(path)
@@ -144,7 +143,7 @@ extension DirectoryComparison {
             return nil
         }
         plan.counts.entries += 1
-        if known?.matches(status) != true {
+        if known == nil || known?.reading(status, .whatDiffers) != nil {
             plan.upserts.append(PlannedEntry(path: path, status: status, reading: .metadataOnly))
         }
         return DirectoryTask(

@@ -87,7 +87,7 @@ package struct ScanProblem: Error, Hashable, Sendable {
 
     /// It went away, or became something else, between the scan and the reading. Not a failure: the next scan sees it.
     package var isVanished: Bool {
-        errno == .noSuchFileOrDirectory || errno == .notDirectory || errno == .tooManySymbolicLinkLevels || errno == .staleNFSFileHandle
+        errno == .noSuchFileOrDirectory || errno == .notDirectory || errno == .tooManySymbolicLinkLevels
     }
 }
 
@@ -109,10 +109,21 @@ package struct UnavailableSource: Hashable, Sendable {
 
     package var path: Path
     package var reason: Reason
+    /// Of what cannot be read: why.
+    package var errno: Errno?
 
-    package init(path: Path, reason: Reason) {
+    package init(path: Path, reason: Reason, errno: Errno? = nil) {
         self.path = path
         self.reason = reason
+        self.errno = errno
+    }
+}
+
+extension UnavailableSource {
+    /// A source that could not be opened or listed.
+    init(path: Path, errno: Errno) {
+        let isMissing = ScanProblem(path: path, errno: errno, step: .listing).isVanished
+        self.init(path: path, reason: isMissing ? .missing : .unreadable, errno: isMissing ? nil : errno)
     }
 }
 

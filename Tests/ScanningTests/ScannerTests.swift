@@ -233,7 +233,7 @@ struct ScannerTests {
         let plan = try asNobody { try fixture.plan() }
         try fixture.tree.setMode("src", 0o755)
         #expect(plan.deletions.isEmpty)
-        #expect(plan.unavailable == [UnavailableSource(path: fixture.sources[0], reason: .unreadable)])
+        #expect(plan.unavailable == [UnavailableSource(path: fixture.sources[0], reason: .unreadable, errno: .permissionDenied)])
     }
 
     @Test func aDoubtfulFileIsComparedUntilItWasReadLater() throws {

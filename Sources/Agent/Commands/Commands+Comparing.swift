@@ -119,7 +119,7 @@ extension Session {
             }
         }
         return plan.problems.map(PathProblem.init)
-            + plan.unavailable.map { PathProblem(path: "\($0.path)", reason: $0.reason.text + "; its last known content is taken for it") }
+            + plan.unavailable.map { PathProblem(path: "\($0.path)", reason: $0.text + "; its last known content is taken for it") }
     }
 }
 

@@ -101,6 +101,6 @@ extension SnapshotPreview {
         first += plan.deletions.prefix(SnapshotPreview.shown).map { Change(letter: .deleted, path: $0) }
         first = Array(first.sorted { $0.path < $1.path }.prefix(SnapshotPreview.shown))
         problems = plan.problems.map(PathProblem.init)
-            + plan.unavailable.map { PathProblem(path: "\($0.path)", reason: $0.reason.text + "; its last known content stays") }
+            + plan.unavailable.map { PathProblem(path: "\($0.path)", reason: $0.text + "; its last known content stays") }
     }
 }

@@ -318,7 +318,7 @@ extension SnapshotOutcome {
             result.append(
                 StatusReason(
                     problem.reason.rawValue, isAll ? .unprotected : .degraded,
-                    "\(problem.path) \(problem.reason.text); its last known content stays in the snapshots",
+                    "\(problem.path) \(problem.text); its last known content stays in the snapshots",
                     remedy: "mount or restore it, or take it out of the configuration"))
         }
         if let unreadReason { result.append(unreadReason) }

@@ -73,12 +73,12 @@ extension Session {
     /// What a request for a snapshot is answered, with the tag that it asked for.
     package func response(to request: SnapshotRequest, _ outcome: SnapshotOutcome) throws -> SnapshotResponse {
         guard let row = try outcome.record.flatMap({ try catalog.snapshot($0.number) }) ?? catalog.newest() else {
-            throw AgentError.failed(outcome.unavailable.first.map { "\($0.path) \($0.reason.text); there is nothing to take a snapshot of" } ?? "there is nothing to take a snapshot of")
+            throw AgentError.failed(outcome.unavailable.first.map { "\($0.path) \($0.text); there is nothing to take a snapshot of" } ?? "there is nothing to take a snapshot of")
         }
         if let tag = request.tag { _ = try remark(RemarkRequest(action: .tag, snapshot: row.number, text: tag)) }
         let isNew = outcome.record != nil
         let statistics = row.record.statistics
-        let missing = outcome.unavailable.map { PathProblem(path: "\($0.path)", reason: $0.reason.text + "; its last known content stays") }
+        let missing = outcome.unavailable.map { PathProblem(path: "\($0.path)", reason: $0.text + "; its last known content stays") }
         return SnapshotResponse(
             taken: isNew, number: row.number, kind: row.kind.text, time: Timestamp(milliseconds: row.time).iso8601,
             entriesChanged: isNew ? statistics.entriesChanged : 0, bytesAdded: isNew ? statistics.bytesAdded : 0,

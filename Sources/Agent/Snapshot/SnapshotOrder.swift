@@ -71,12 +71,12 @@ package struct SnapshotProgress: Sendable {
     package var bytesTotal: UInt64 = 0
 }
 
-extension UnavailableSource.Reason {
+extension UnavailableSource {
     /// Goes on from the path.
     package var text: String {
-        switch self {
+        switch reason {
         case .missing: "is missing"
-        case .unreadable: "cannot be read"
+        case .unreadable: "cannot be read" + (errno.map { " (\($0))" } ?? "")
         case .covered: "is hidden by a mount"
         }
     }

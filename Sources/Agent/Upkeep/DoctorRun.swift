@@ -36,7 +36,7 @@ struct DoctorRun: Sendable {
         let (plan, different) = try look(.whole)
         return Findings(
             entries: plan.counts.entries, different: different,
-            problems: plan.problems.map(\.description) + plan.unavailable.map { "\($0.path) \($0.reason.text)" })
+            problems: plan.problems.map(\.description) + plan.unavailable.map { "\($0.path) \($0.text)" })
     }
 
     /// Those of `paths` that differ.
