@@ -64,6 +64,17 @@ extension AgentError: CustomStringConvertible {
     }
 }
 
+/// Names the file that a refused system call was about.
+///
+/// - Throws: `AgentError.failed` with the path and what the kernel said.
+func naming<Value: ~Copyable>(_ path: Path, _ body: () throws(Errno) -> Value) throws(AgentError) -> Value {
+    do {
+        return try body()
+    } catch {
+        throw .failed("\(path): \(error.description)")
+    }
+}
+
 /// The exit statuses of the interface.
 package enum ExitStatus {
     package static let done: Int32 = 0

@@ -20,7 +20,7 @@ package enum DaemonControl {
             return "the daemon was started by systemd, which starts it at every \(service.manager == .user ? "login" : "boot") from now on"
         }
         let places = installation.places
-        try places.stateDirectory.makeDirectories(mode: 0o700)
+        try naming(places.stateDirectory) { () throws(Errno) in try places.stateDirectory.makeDirectories(mode: 0o700) }
         let program = try self.program()
         let logged = (try? FileStatus(of: places.logFile).size) ?? 0
         let pid = try ProcessIdentity.spawnDetached(
@@ -49,8 +49,10 @@ package enum DaemonControl {
         // One that hangs hears no other signal; what it was writing did not happen, as after a crash.
         try ProcessIdentity.signal(pid, isHanging(installation) ? Signals.kill : Signals.terminate)
         // The lock is free once the process has ended, however it ended.
-        let lock = try Descriptor.open(installation.places.daemonLock, [.read])
-        try lock.waitForLock(.shared)
+        try naming(installation.places.daemonLock) { () throws(Errno) in
+            let lock = try Descriptor.open(installation.places.daemonLock, [.read])
+            try lock.waitForLock(.shared)
+        }
         return "the daemon was stopped"
     }
 

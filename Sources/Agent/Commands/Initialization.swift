@@ -111,8 +111,10 @@ package enum Initialization {
     }
 
     private static func write(_ configuration: Configuration, to file: Path) throws {
-        try (file.parent ?? .root).makeDirectories(mode: 0o700, .durable)
-        try file.replaceFile(with: Array(configuration.initialText.utf8), mode: 0o600)
+        try naming(file) { () throws(Errno) in
+            try (file.parent ?? .root).makeDirectories(mode: 0o700, .durable)
+            try file.replaceFile(with: Array(configuration.initialText.utf8), mode: 0o600)
+        }
     }
 
     private static func isOnOneFileSystem(_ one: Path, _ other: Path) -> Bool {

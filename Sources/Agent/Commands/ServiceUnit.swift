@@ -142,8 +142,10 @@ extension ServiceUnit {
             if let old, !old.hasPrefix(mark) { return false }
             let new = mark + unit(program: try program())
             if new == old { return false }
-            try file.parent?.makeDirectories(mode: 0o700)
-            try file.replaceFile(with: Array(new.utf8), mode: 0o644, .atomic)
+            try naming(file) { () throws(Errno) in
+                try file.parent?.makeDirectories(mode: 0o700)
+                try file.replaceFile(with: Array(new.utf8), mode: 0o644, .atomic)
+            }
             return true
         }
 

@@ -98,7 +98,7 @@ extension AgentLoop {
     /// Archives that are gone or could not be used, as far as it shows without reading them.
     private func damageOfHistory(_ session: Session) -> [StatusReason]? {
         // Read anew: a verification in another thread or process may have found something.
-        let record = LocalRecord.load(from: installation.places.anchorFile, repository: "\(session.repository.id)")
+        let record = (try? LocalRecord.load(from: installation.places.anchorFile, repository: "\(session.repository.id)")) ?? session.record
         let refused = record.unusable.merging(record.damaged) { refused, _ in refused }
         let known = refused.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" } + record.lost.map { "\($0) is missing" }
         var result: [StatusReason] = []

@@ -22,14 +22,19 @@ package enum DaemonRunner {
         HeapMemory.share()
         let installation = try Installation.load(configurationFile: configurationFile)
         let places = installation.places
-        try places.stateDirectory.makeDirectories(mode: 0o700)
-        let lock = try Descriptor.open(places.daemonLock, [.readWrite, .create], mode: 0o600)
-        let clock = try AlarmClock()
-        guard try soon(clock, { try lock.tryLock(.exclusive) ? () : nil }) != nil else {
-            throw AgentError.daemonRuns(pid: installation.daemonPID)
+        try naming(places.stateDirectory) { () throws(Errno) in try places.stateDirectory.makeDirectories(mode: 0o700) }
+        let lock = try naming(places.daemonLock) { () throws(Errno) in
+            try Descriptor.open(places.daemonLock, [.readWrite, .create], mode: 0o600)
         }
-        try lock.truncate(to: 0)
-        try lock.write(Array("\(ProcessIdentity.pid)\n\(installation.configuration.id ?? "")\n".utf8))
+        let clock = try AlarmClock()
+        let isFree = try soon(clock) {
+            try naming(places.daemonLock) { () throws(Errno) in try lock.tryLock(.exclusive) } ? () : nil
+        }
+        guard isFree != nil else { throw AgentError.daemonRuns(pid: installation.daemonPID) }
+        try naming(places.daemonLock) { () throws(Errno) in
+            try lock.truncate(to: 0)
+            try lock.write(Array("\(ProcessIdentity.pid)\n\(installation.configuration.id ?? "")\n".utf8))
+        }
 
         let inbox = Inbox(clock: clock)
         let dirty = DirtyBox(settings: installation.configuration.dirtySettings, clock: clock)

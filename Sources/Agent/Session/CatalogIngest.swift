@@ -62,7 +62,8 @@ package struct CatalogIngest {
             if session.record.lost.contains(where: texts.contains) { session.remember { $0.lost.removeAll { texts.contains($0) } } }
         }
         if vanished.isEmpty && missing.isEmpty { return [] }
-        try session.places.catalogIncomplete.replaceFile(with: [], mode: 0o600, .atomic)
+        let mark = session.places.catalogIncomplete
+        try naming(mark) { () throws(Errno) in try mark.replaceFile(with: [], mode: 0o600, .atomic) }
         var (commits, gaps) = headers(of: missing)
         let replaced = Set(commits.flatMap(\.replaces))
         // Whoever removes an archive on purpose tells the catalog first, or names it in another: these were lost.

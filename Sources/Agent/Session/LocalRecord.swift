@@ -59,11 +59,22 @@ package struct LocalRecord: Codable, Hashable, Sendable {
         self.repository = repository
     }
 
-    /// Reads it; one that is missing, unreadable or about another repository begins anew.
-    package static func load(from file: Path, repository: String) -> LocalRecord {
-        guard let bytes = try? file.readFile(limit: 1 << 20), let record = try? ControlJSON.decode(LocalRecord.self, from: bytes),
-            record.repository == repository
-        else { return LocalRecord(repository: repository) }
+    /// Reads it; one that is missing, spoilt or about another repository begins anew.
+    ///
+    /// - Throws: `AgentError.failed` when it is there and cannot be read: begun anew and written, it would know nothing of a rollback.
+    package static func load(from file: Path, repository: String) throws -> LocalRecord {
+        let bytes: [UInt8]?
+        do {
+            // Far above what many damaged archives and purged paths need.
+            bytes = try file.readFile(limit: 256 << 20)
+        } catch .noSuchFileOrDirectory {
+            bytes = nil
+        } catch {
+            throw AgentError.failed("\(file): cannot be read: \(error.description)")
+        }
+        guard let bytes, let record = try? ControlJSON.decode(LocalRecord.self, from: bytes), record.repository == repository else {
+            return LocalRecord(repository: repository)
+        }
         return record
     }
 

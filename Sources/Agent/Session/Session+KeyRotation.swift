@@ -99,7 +99,7 @@ extension Session {
         if !keys.contains(leftover), try isKnown(leftover) {
             throw AgentError.failed("\(waiting) holds a key of this repository that may be nowhere else; move it to a safe place first")
         }
-        try waiting.removeFile()
+        try naming(waiting) { () throws(Errno) in try waiting.removeFile() }
     }
 
     private func isKnown(_ key: SecretKey) throws -> Bool {

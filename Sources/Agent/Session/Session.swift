@@ -72,21 +72,25 @@ package final class Session: Sendable {
         let keyFile = configuration.keyFile ?? places.keyFile
         var ring = try KeyRing(of: repository, file: keyFile)
         try Session.checkOwner(of: repository, configuration)
-        try places.stateDirectory.makeDirectories(mode: 0o700)
+        try naming(places.stateDirectory) { () throws(Errno) in try places.stateDirectory.makeDirectories(mode: 0o700) }
         let lock = access == .writing ? try repository.lockForWriting() : nil
         if lock != nil {
             // Keys and owner may have changed until the lock was had; from now on nobody else changes them.
             ring = try KeyRing(of: repository, file: keyFile)
             try Session.checkOwner(of: repository, configuration)
         }
-        let catalogLock = try Descriptor.open(places.catalogLock, [.readWrite, .create], mode: 0o600)
+        let catalogLock = try naming(places.catalogLock) { () throws(Errno) in
+            try Descriptor.open(places.catalogLock, [.readWrite, .create], mode: 0o600)
+        }
         var mayUpdate = true
-        if access == .writing { try catalogLock.waitForLock(.exclusive) } else { mayUpdate = try catalogLock.tryLock(.exclusive) }
+        try naming(places.catalogLock) { () throws(Errno) in
+            if access == .writing { try catalogLock.waitForLock(.exclusive) } else { mayUpdate = try catalogLock.tryLock(.exclusive) }
+        }
         if !mayUpdate { mayUpdate = try Session.waitForCatalog(places, catalogLock) }
         let (catalog, readings) = try Session.openCatalog(places.catalogFile, repository: repository.id, mayDiscard: mayUpdate)
         writerLock = lock
         self.catalogLock = catalogLock
-        let record = LocalRecord.load(from: places.anchorFile, repository: "\(repository.id)")
+        let record = try LocalRecord.load(from: places.anchorFile, repository: "\(repository.id)")
         state = Mutex(State(catalog: catalog, record: record, readings: readings, ring: ring))
         if let lock {
             _ = try repository.removeLeftovers(holding: lock)
@@ -152,8 +156,8 @@ package final class Session: Sendable {
     private func write(_ change: (inout LocalRecord) -> Void) -> Errno? {
         state.withLock { state in
             // Another process of this installation may have remembered something since.
-            let before = LocalRecord.load(from: places.anchorFile, repository: "\(repository.id)")
-            state.record = before
+            if let present = try? LocalRecord.load(from: places.anchorFile, repository: "\(repository.id)") { state.record = present }
+            let before = state.record
             change(&state.record)
             do throws(Errno) {
                 // Once something lasts, no file takes its place that is not on the disk.
@@ -235,7 +239,9 @@ package final class Session: Sendable {
             return state.readings
         }
         try catalog.adopt(readings)
-        if places.catalogIncomplete.exists { try places.catalogIncomplete.removeFile() }
+        if places.catalogIncomplete.exists {
+            try naming(places.catalogIncomplete) { () throws(Errno) in try places.catalogIncomplete.removeFile() }
+        }
         return gaps
     }
 
@@ -272,7 +278,7 @@ package final class Session: Sendable {
             if !places.catalogIncomplete.exists { return false }
             // There is no event for the end of another process's work that also a file system without inotify tells.
             try clock.wait(until: .now() + .milliseconds(50))
-            if try lock.tryLock(.exclusive) { return true }
+            if try naming(places.catalogLock, { () throws(Errno) in try lock.tryLock(.exclusive) }) { return true }
         }
         throw AgentError.failed("the catalog is being made anew from the archives; try again in a while")
     }

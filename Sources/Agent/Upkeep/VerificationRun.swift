@@ -71,7 +71,7 @@ extension VerificationRun {
         defer { lock.release() }
         // The catalog, if there is one, knows what should be there. A broken one is no matter of this check.
         let catalog = installation.places.catalogFile.exists ? try? Catalog.open(at: installation.places.catalogFile, repository: repository.id) : nil
-        let record = LocalRecord.load(from: installation.places.anchorFile, repository: "\(repository.id)")
+        let record = try LocalRecord.load(from: installation.places.anchorFile, repository: "\(repository.id)")
         let report = try DigestVerifier(storage: repository.storage, lost: record.lost, catalog: catalog).run(progress, isCancelled)
         return VerifyResponse(.digests, report, try repository.storage.list(), try catalog?.archives() ?? [])
     }
