@@ -51,6 +51,14 @@ package struct CatalogError: Error, Hashable, Sendable {
         }
     }
 
+    /// True when the catalog was asked and said no: it is as it was. After other errors of a recording it is that, or has recorded.
+    package var isRefusal: Bool {
+        switch code {
+        case .unknownSnapshot, .outOfOrder, .malformed, .inUse: true
+        default: false
+        }
+    }
+
     /// Source: sqlite.org, "Result and Error Codes"; the low byte is the primary code.
     init(resultCode: CInt, _ message: String, path: Path = .root) {
         let code: Code =

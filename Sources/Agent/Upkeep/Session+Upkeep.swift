@@ -50,28 +50,30 @@ extension Session {
     /// Puts a replacement in the place of what it replaces.
     ///
     /// - Returns: The bytes that became free; nil when another process reads: everything is as it was then.
-    /// - Throws: `CatalogError`: as it was; `StorageError`: what could not be unlinked is left over, and harmless.
+    /// - Throws: `CatalogError`: as it was, or, when the catalog could not be written, with the replacement beside what it replaces, which
+    ///   the next session takes up; `StorageError`: what could not be unlinked is left over, and harmless.
     func replace(_ consolidator: Consolidator, with replacement: Consolidator.Replacement) throws -> Freed? {
+        guard let lock = try repository.lockForRemoval() else {
+            consolidator.discard(replacement)
+            return nil
+        }
+        defer { lock.release() }
+        let names = replacement.published.map(\.stored.name)
         do {
-            guard let lock = try repository.lockForRemoval() else {
-                consolidator.discard(replacement)
-                return nil
-            }
-            defer { lock.release() }
-            do {
-                try checkSoleWriter(publishing: replacement.published.map(\.stored.name))
-            } catch {
-                consolidator.discard(replacement)
-                throw error
-            }
+            try checkSoleWriter(publishing: names)
             try consolidator.record(replacement)
-            var freed = try unlink(replacement.superseded)
-            freed.bytes -= Int64(clamping: replacement.bytes)
-            return freed
-        } catch let error as CatalogError {
+        } catch let error as CatalogError where !error.isRefusal {
+            // SQLite also reports an error when it failed only after its commit: the catalog may know the replacement, and without
+            // it would believe it lost.
+            setAside(names)
+            throw error
+        } catch {
             consolidator.discard(replacement)
             throw error
         }
+        var freed = try unlink(replacement.superseded)
+        freed.bytes -= Int64(clamping: replacement.bytes)
+        return freed
     }
 
     /// Removes `data` archives of which nothing is needed from there.
