@@ -58,7 +58,7 @@ package struct CompactionRun {
                     response.message = "another process is reading the repository; it is tried again later"
                     return (response, true)
                 case .noRoom:
-                    response.message = "there is not enough free space to rewrite archives"
+                    response.message = "\(session.repository.path): there is not enough free space to rewrite archives"
                     return (response, true)
                 }
             } catch let error as ArchiveError {
