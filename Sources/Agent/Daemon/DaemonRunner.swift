@@ -27,7 +27,7 @@ package enum DaemonRunner {
             try Descriptor.open(places.daemonLock, [.readWrite, .create], mode: 0o600)
         }
         let clock = try AlarmClock()
-        let isFree = try soon(clock) {
+        let isFree: Void? = try soon(clock) {
             try naming(places.daemonLock) { () throws(Errno) in try lock.tryLock(.exclusive) } ? () : nil
         }
         guard isFree != nil else { throw AgentError.daemonRuns(pid: installation.daemonPID) }
