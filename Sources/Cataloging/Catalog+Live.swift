@@ -79,7 +79,7 @@ extension Catalog {
     package func liveChunks(of path: Path) throws -> [Chunk] {
         try read { db in
             guard let place = try PathTable(db).place(of: path), let row = try Catalog.row(at: place, .live, in: db) else { return [] }
-            return try ChunkTable(db).chunks(row.content)
+            return try EntryReader(db, owners, includingContent: true).entry(path, row).content.chunks
         }
     }
 

@@ -63,7 +63,8 @@ package struct CatalogError: Error, Hashable, Sendable {
     init(resultCode: CInt, _ message: String, path: Path = .root) {
         let code: Code =
             switch resultCode & 0xFF {
-            case 11, 26, 19: .corrupt  // SQLITE_CORRUPT, SQLITE_NOTADB; SQLITE_CONSTRAINT: rows that cannot be
+            // SQLITE_CORRUPT, SQLITE_NOTADB; SQLITE_CONSTRAINT: rows that cannot be; SQLITE_ERROR: a table or column has another name.
+            case 11, 26, 19, 1: .corrupt
             case 5, 6: .busy  // SQLITE_BUSY, SQLITE_LOCKED
             case 13: .full  // SQLITE_FULL
             case 3, 8, 10, 14, 23: .io  // SQLITE_PERM, _READONLY, _IOERR, _CANTOPEN, _AUTH

@@ -39,9 +39,12 @@ final class EntryReader {
         if !version.extra.isEmpty {
             guard version.extra.withUnsafeBytes({ ExtraCode.decode($0, into: &entry) }) else { throw CatalogError.ownRows }
         }
-        if includesContent && !version.content.isEmpty {
-            guard let holes = version.content.withUnsafeBytes({ ContentCode.holes(in: $0) }) else { throw CatalogError.ownRows }
-            entry.content = Content(chunks: try chunks.chunks(version.content), holes: holes)
+        if includesContent {
+            if !version.content.isEmpty {
+                guard let holes = version.content.withUnsafeBytes({ ContentCode.holes(in: $0) }) else { throw CatalogError.ownRows }
+                entry.content = Content(chunks: try chunks.chunks(version.content), holes: holes)
+            }
+            guard version.seal == EntrySeal.of(entry, extra: version.extra) else { throw CatalogError.ownRows }
         }
         return entry
     }

@@ -8,7 +8,7 @@ internal import GRDB
 
 enum Schema {
     /// In `PRAGMA user_version`; a catalog of any other version is rebuilt.
-    static let version: Int64 = 2
+    static let version: Int64 = 3
 
     /// Of the root directory, which has the place (0, "").
     static let rootDirectory: Int64 = 1
@@ -24,7 +24,7 @@ enum Schema {
         size INTEGER NOT NULL,
         modified INTEGER NOT NULL, modified_ns INTEGER NOT NULL, changed INTEGER NOT NULL, changed_ns INTEGER NOT NULL,
         device INTEGER NOT NULL, inode INTEGER NOT NULL, links INTEGER NOT NULL, marks INTEGER NOT NULL,
-        content BLOB NOT NULL, extra BLOB NOT NULL
+        content BLOB NOT NULL, extra BLOB NOT NULL, seal INTEGER NOT NULL
         """
 
     private static let tables = """

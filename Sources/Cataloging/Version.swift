@@ -24,6 +24,8 @@ struct Version: Equatable {
     var content: [UInt8]
     /// `ExtraCode`; empty for most.
     var extra: [UInt8]
+    /// `EntrySeal` of the whole entry.
+    var seal: Int64
 
     var isDirectory: Bool { kind == Int64(FileKind.directory.rawValue) }
 
@@ -34,9 +36,9 @@ struct Version: Equatable {
 
     static let columns = """
         directory, kind, mode, user_owner, group_owner, size, modified, modified_ns, changed, changed_ns, \
-        device, inode, links, marks, content, extra
+        device, inode, links, marks, content, extra, seal
         """
-    static let columnCount: CInt = 16
+    static let columnCount: CInt = 17
 
     init(_ entry: Entry, user: Int64, group: Int64, content: [UInt8]) {
         kind = Int64(entry.kind.rawValue)
@@ -52,6 +54,7 @@ struct Version: Equatable {
         marks = Int64(entry.marks.rawValue)
         self.content = content
         extra = ExtraCode.encode(entry)
+        seal = EntrySeal.of(entry, extra: extra)
     }
 
     /// Reads the columns from `start` on.
@@ -70,6 +73,7 @@ struct Version: Equatable {
         marks = row.integer(start + 13)
         content = includingContent ? row.array(start + 14) : []
         extra = row.array(start + 15)
+        seal = row.integer(start + 16)
     }
 
     /// Binds the columns from `start` on.
@@ -90,5 +94,6 @@ struct Version: Equatable {
         row.bind(start + 13, marks)
         row.bind(start + 14, content)
         row.bind(start + 15, extra)
+        row.bind(start + 16, seal)
     }
 }

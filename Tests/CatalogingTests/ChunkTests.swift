@@ -132,6 +132,25 @@ struct ChunkTests {
         #expect(try fixture.catalog.newest()?.number == 1)
     }
 
+    /// One bit of a row went wrong, and a restore gave another file's content, with the exit status of success.
+    @Test(arguments: [
+        "UPDATE live SET content = (SELECT content FROM live WHERE name = CAST('b' AS BLOB)) WHERE name = CAST('a' AS BLOB)",
+        "UPDATE live SET content = x'' WHERE name = CAST('a' AS BLOB)",
+        "UPDATE live SET size = size + 1 WHERE name = CAST('a' AS BLOB)",
+        "UPDATE live SET name = CAST('c' AS BLOB) WHERE name = CAST('a' AS BLOB)",
+        "UPDATE chunk SET key = key + 1",
+        "UPDATE chunk SET length = length + 1",
+    ])
+    func contentOfAnotherFileIsNotGivenOut(_ change: String) throws {
+        let fixture = try CatalogFixture()
+        try fixture.record([.upsert(file("/home/me/a", "a")), .upsert(file("/home/me/b", "b"))], stored: stored("a", "b"))
+        let path = Path(change.contains("SET name") ? "/home/me/c" : "/home/me/a")!
+        try fixture.catalog.write { try $0.prepared(change).run() }
+        let error = #expect(throws: CatalogError.self) { try fixture.catalog.liveEntry(path) }
+        #expect(error?.code == .corrupt)
+        #expect(throws: CatalogError.self) { try fixture.catalog.liveChunks(of: path) }
+    }
+
     @Test func contentCodeIsShortForNeighbours() {
         let ids = Array<Int64>(1_000_000..<1_040_000)
         let bytes = ContentCode.encode(chunks: ids, holes: [])
