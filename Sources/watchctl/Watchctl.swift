@@ -35,6 +35,8 @@ struct Watchctl: ParsableCommand {
         // A reader that went away is an error of writing, which ends a command quietly.
         Signals.ignoreBrokenPipes()
         Interruption.handleSignals()
+        // Without a daemon the key is in this process.
+        ProcessIdentity.denyCoreDumps()
         HeapMemory.share()
         ProcessIdentity.exit(run(ArgumentText.ofThisProcess()))
     }
@@ -89,7 +91,9 @@ struct Watchctl: ParsableCommand {
             TextStream.output.line(text)
             return flushed(or: ExitStatus.done)
         }
-        TextStream.problems.complain(text.hasPrefix("Error: ") ? String(text.dropFirst("Error: ".count)) : text)
+        // It repeats the arguments, and a shell puts names of files there.
+        let lines = SafeText.cleanedLines(text.hasPrefix("Error: ") ? String(text.dropFirst("Error: ".count)) : text)
+        TextStream.problems.complain(lines.joined(separator: "\n"))
         return ExitStatus.usage
     }
 }
