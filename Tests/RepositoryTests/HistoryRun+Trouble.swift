@@ -16,24 +16,53 @@ extension HistoryRun {
     /// stood then. Afterwards the old state is there or the new one.
     func crash() throws {
         let operations = number(0..<30)
-        let work: (Session) throws -> Void
-        let settle: (Session) throws -> Void
-        switch number(0..<8) {
-        case 0, 1, 2: (work, settle) = try crashingSnapshot(operations)
-        case 3, 4: (work, settle) = crashingRotation(operations)
-        case 5: (work, settle) = crashingRemark(operations)
-        case 6: (work, settle) = crashingPurge(operations)
-        default:
-            note("compact, with a crash after \(operations)")
-            work = { _ = try CompactionRun(session: $0).run() }
-            settle = { _ in }
-        }
+        let (work, settle) = try trouble("a crash after \(operations)")
         if try !die(after: operations, work) { note("it lived") }
         if number(0..<3) == 0 {
             note("and the catalog is lost")
             try bench.removeCatalog()
         }
         try settle(session)
+    }
+
+    /// The repository's disk is full or fails for a while; the same session goes on after that, or a new one.
+    func fault() throws {
+        let (operations, count) = (number(0..<30), number(1..<4))
+        let code = [StorageError.Code.full, .io, .denied, .readOnly][number(0..<4)]
+        let (work, settle) = try trouble("\(count) times \(code) after \(operations)")
+        close()
+        try stumble(after: operations, .spell(count, code), work)
+        if number(0..<2) == 0 { close() }
+        try settle(session)
+    }
+
+    private func stumble(after operations: Int, _ spell: MortalStorage.End, _ work: (Session) throws -> Void) throws {
+        var storage: MortalStorage?
+        let session = try bench.session(wrapping: { base in
+            let failing = MortalStorage(base, operations: operations, spell)
+            storage = failing
+            return failing
+        })
+        adopt(session)
+        defer { storage?.heal() }
+        do {
+            try work(session)
+        } catch {
+            guard storage?.hasEnded ?? false else { throw error }
+            hasLeftovers = true
+        }
+    }
+
+    private func trouble(_ words: String) throws -> Troubled {
+        switch number(0..<8) {
+        case 0, 1, 2: return try troubledSnapshot(words)
+        case 3, 4: return troubledRotation(words)
+        case 5: return troubledRemark(words)
+        case 6: return troubledPurge(words)
+        default:
+            note("compact, with \(words)")
+            return ({ _ = try CompactionRun(session: $0).run() }, { _ in })
+        }
     }
 
     /// - Returns: False when the work was done before.
@@ -44,9 +73,9 @@ extension HistoryRun {
         var storage: MortalStorage?
         do {
             let session = try bench.session(wrapping: { base in
-                let mortal = MortalStorage(base, operations: operations) {
+                let mortal = MortalStorage(base, operations: operations, .death({
                     _ = try? ProcessIdentity.run("cp", ["-a", state.text, image.text])
-                }
+                }))
                 storage = mortal
                 return mortal
             })
@@ -62,11 +91,11 @@ extension HistoryRun {
         return true
     }
 
-    private typealias Crashing = (work: (Session) throws -> Void, settle: (Session) throws -> Void)
+    private typealias Troubled = (work: (Session) throws -> Void, settle: (Session) throws -> Void)
 
-    private func crashingSnapshot(_ operations: Int) throws -> Crashing {
+    private func troubledSnapshot(_ words: String) throws -> Troubled {
         let (order, name) = randomOrder()
-        note("snapshot \(name), with a crash after \(operations)")
+        note("snapshot \(name), with \(words)")
         try tree.change(&generator)
         let wanted = try TreeState(at: bench.source)
         return (
@@ -79,9 +108,9 @@ extension HistoryRun {
         )
     }
 
-    private func crashingRotation(_ operations: Int) -> Crashing {
+    private func troubledRotation(_ words: String) -> Troubled {
         let policy = randomPolicy()
-        note("rotate \(policy), with a crash after \(operations)")
+        note("rotate \(policy), with \(words)")
         var plan: RotationPlan?
         return (
             { session in
@@ -109,9 +138,9 @@ extension HistoryRun {
         )
     }
 
-    private func crashingRemark(_ operations: Int) -> Crashing {
+    private func troubledRemark(_ words: String) -> Troubled {
         let snapshot = model.numbers.randomElement(using: &generator) ?? 1
-        note("pin \(snapshot), with a crash after \(operations)")
+        note("pin \(snapshot), with \(words)")
         return (
             { _ = try $0.remark(RemarkRequest(action: .pin, snapshot: snapshot)) },
             { [self] session in
@@ -120,9 +149,9 @@ extension HistoryRun {
         )
     }
 
-    private func crashingPurge(_ operations: Int) -> Crashing {
+    private func troubledPurge(_ words: String) -> Troubled {
         guard let path = randomPurge() else { return ({ _ in }, { _ in }) }
-        note("purge \(path), with a crash after \(operations)")
+        note("purge \(path), with \(words)")
         return (
             { _ = try PurgeRun(session: $0).run([path]) },
             { [self] session in

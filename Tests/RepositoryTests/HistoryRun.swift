@@ -47,6 +47,9 @@ final class HistoryRun {
 
     func close() { opened = nil }
 
+    /// Goes on with a session that somebody else has opened.
+    func adopt(_ session: Session) { opened = session }
+
     func note(_ words: String) { log.append(words) }
 
     func number(_ range: Range<Int>) -> Int { Int.random(in: range, using: &generator) }
@@ -71,11 +74,13 @@ final class HistoryRun {
         case 58..<60: try purge()
         case 60..<66: try compact(calls: number(1..<8))
         case 66..<68: try rotateKey()
-        case 68..<80: try crash()
+        case 68..<76: try crash()
+        case 76..<80: try fault()
         case 80..<88: try damage()
         case 88..<92: try rebuild()
         case 92..<95: try lookBeside()
         case 95..<97: try verifySample()
+        case 97: turnBackTheClock()
         default: bench.advance(.seconds(86_400 * number(1..<45)))
         }
     }
@@ -225,6 +230,12 @@ extension HistoryRun {
             return left < 0
         }
         _ = try run.run()
+    }
+
+    /// As after a flat battery, or a wrong time server.
+    private func turnBackTheClock() {
+        note("the clock goes back")
+        bench.advance(.seconds(-number(1..<200_000)))
     }
 
     func rotateKey() throws {

@@ -1,38 +1,61 @@
-// A storage that dies: from one operation on every call fails, those that would clean up too, as after a power cut.
-// In: how many operations it lives.  Out: what stood on the disk at that moment stays, unfinished archives included.
+// A storage that dies: from one operation on every call fails, those that would clean up too, as after a power cut. Or one that has a
+// bad spell: a few operations fail, as on a full or failing disk, and then all is well again.
+// In: how many operations go well.  Out: what stood on the disk at the moment of death stays, unfinished archives included.
 
 import Archiving
 import Kernel
 import Storing
 
 final class MortalStorage: Storage {
+    enum End: Sendable {
+        /// With what is to be done at that moment, once.
+        case death(@Sendable () -> Void)
+        /// So many operations that change something fail with this code.
+        case spell(Int, StorageError.Code)
+    }
+
     private let base: any Storage
     private let life: Monitor<(left: Int, isDead: Bool)>
-    /// Runs at the moment of death, once.
-    private let last: @Sendable () -> Void
+    private let end: End
 
     /// - Parameter operations: That still succeed. Of those that change something, each counts twice: before it and after it.
-    init(_ base: any Storage, operations: Int, last: @escaping @Sendable () -> Void = {}) {
+    init(_ base: any Storage, operations: Int, _ end: End = .death({})) {
         self.base = base
         life = Monitor((operations, false))
-        self.last = last
+        self.end = end
     }
 
     var isDead: Bool { life.withLock { $0.isDead } }
+    /// Something has failed.
+    var hasEnded: Bool { life.withLock { $0.left < 0 } }
+
+    /// Whatever was to fail yet goes well.
+    func heal() { life.withLock { $0.left = .max } }
 
     fileprivate func live() throws(StorageError) {
         if isDead { throw MortalStorage.death }
     }
 
     fileprivate func step() throws(StorageError) {
-        let (dies, isDead) = life.withLock { life in
-            let dies = !life.isDead && life.left == 0
+        let failed = life.withLock { life in
             life.left -= 1
-            if dies { life.isDead = true }
-            return (dies, life.isDead)
+            return -life.left
         }
-        if dies { last() }
-        if isDead { throw MortalStorage.death }
+        switch end {
+        case .death(let last):
+            if failed == 1 {
+                life.withLock { $0.isDead = true }
+                last()
+            }
+            if failed >= 1 { throw MortalStorage.death }
+        case .spell(let count, let code):
+            if (1...count).contains(failed) { throw StorageError(code, "a bad spell", at: .root) }
+        }
+    }
+
+    /// The power may also go behind an operation; one that has failed has changed nothing.
+    fileprivate func stepBehind() throws(StorageError) {
+        if case .death = end { try step() }
     }
 
     private static var death: StorageError { StorageError(.io, "the power is gone", at: .root) }
@@ -67,7 +90,7 @@ final class MortalStorage: Storage {
     func remove(_ name: ArchiveName) throws(StorageError) {
         try step()
         try base.remove(name)
-        try step()
+        try stepBehind()
     }
 
     func makeRemovalsDurable() throws(StorageError) {
@@ -107,7 +130,7 @@ private final class MortalSink: ArchiveSink {
     func publish(kind: ArchiveKind, time: Int64) throws(StorageError) -> StoredArchive {
         try storage.step()
         let stored = try base.publish(kind: kind, time: time)
-        try storage.step()
+        try storage.stepBehind()
         return stored
     }
 

@@ -91,9 +91,10 @@ extension RepairRun {
         response.remarksLost = areLost
     }
 
-    /// The newest commit names the newest record of its time.
+    /// The newest commit names the newest record of its time; of one behind all commits only the catalog knows.
     private func isRecordMissing() throws -> Bool {
         let stored = try session.storage.list()
+        if let known = try session.catalog.archives(of: .record).last?.archive.name, !stored.contains(where: { $0.name == known }) { return true }
         let record = stored.last { $0.name.kind == .record }?.name
         for archive in stored.reversed() where archive.name.kind.isCommit {
             if let record, record.number > archive.name.number { return false }
