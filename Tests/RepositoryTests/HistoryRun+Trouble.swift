@@ -38,14 +38,15 @@ extension HistoryRun {
 
     private func stumble(after operations: Int, _ spell: MortalStorage.End, _ work: (Session) throws -> Void) throws {
         var storage: MortalStorage?
-        let session = try bench.session(wrapping: { base in
-            let failing = MortalStorage(base, operations: operations, spell)
-            storage = failing
-            return failing
-        })
-        adopt(session)
         defer { storage?.heal() }
         do {
+            // Opening it may already remove what a crash has left.
+            let session = try bench.session(wrapping: { base in
+                let failing = MortalStorage(base, operations: operations, spell)
+                storage = failing
+                return failing
+            })
+            adopt(session)
             try work(session)
         } catch {
             guard storage?.hasEnded ?? false else { throw error }

@@ -182,7 +182,9 @@ extension HistoryRun {
     /// Noise cannot be compressed: what is stored is about what is shown. A `data` archive may be half dead before it is rewritten.
     private func checkSize(_ session: Session) throws {
         if hasLeftovers { return }
-        let archives = try session.storage.list()
+        // Data behind the latest full snapshot may belong to one that was not finished, and stays until the next.
+        let lastFull = try session.catalog.snapshots().last { $0.kind == .full }?.archive ?? 0
+        let archives = try session.storage.list().filter { $0.name.kind != .data || $0.name.number < lastFull }
         let bytes = archives.reduce(0) { $0 + $1.size }
         let lines = model.snapshots.values.reduce(0) { $0 + $1.tree.lines.count }
         let limit = 2 * model.contentBytes + UInt64(archives.count) * 4096 + UInt64(lines) * 600
