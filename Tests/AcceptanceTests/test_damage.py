@@ -92,6 +92,29 @@ class DamageTestCase(InstallationTestCase):
                     if os.path.join(top, os.fsdecode(path)).rstrip("/") not in said:
                         self.wrong(f"restore of {moment}: {path} is missing, and not named: {said}")
 
+    def checkStates(self):
+        """What a damaged catalog tells of a path is a state that the path had, or nothing, or that the catalog is damaged.
+
+        Which rows there are, and of which snapshots, no row can tell of itself: a path may be missing, until a rebuild.
+        """
+        for moment in ("1", "latest"):
+            target = f"{self.installation.directory}/target"
+            removeTree(target)
+            done, said = self.call("restore", "--at", moment, "--to", target)
+            if done.status not in (DONE, PARTIAL, FAILED, DAMAGED) or done.status != DONE and not done.errors:
+                self.wrong(f"restore of {moment}: {done.status} {said}")
+            top = self.installation.restored(target)
+            for path, item in fingerprint(top).items() if os.path.exists(top) else ():
+                known = [tree[path] for tree in self.moments.values() if path in tree]
+                if item.type == "directory":
+                    right = bool(known)
+                else:
+                    # Its metadata comes last, and may not have come when the damage was met.
+                    fields = ("type", "digest", "target", *(("mode", "owner", "mtime") if done.status == DONE else ()))
+                    right = any(all(getattr(item, field) == getattr(one, field) for field in fields) for one in known)
+                if not right:
+                    self.wrong(f"restore of {moment}: {path} was never {item}")
+
     def checkVerify(self, *names):
         done, said = self.call("verify", "--data")
         if done.status != DAMAGED:
@@ -180,7 +203,7 @@ class CatalogTests(DamageTestCase):
             self.reset(self.installation.state)
             self.installation.removeCatalog()
             write(catalog, spoil(sound, number))
-            self.checkRestores()
+            self.checkStates()
             done, said = self.call("catalog", "rebuild")
             if done.status != DONE:
                 self.wrong(f"rebuild: {done.status} {said}")
