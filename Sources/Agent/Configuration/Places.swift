@@ -27,15 +27,19 @@ package struct Places: Hashable, Sendable {
     package var cookieDirectory: Path { stateDirectory.appending("cookies".utf8) }
     package var socket: Path { runtimeDirectory.appending("control.sock".utf8) }
 
-    /// The standard places; root has those of the system.
+    /// The standard places. Root has those of the system when it says so with AUTO_BACKUP_SYSTEM=1, names the configuration there, or has
+    /// none of its own while there is one.
     ///
     /// - Parameter configurationFile: From `--config`; else AUTO_BACKUP_CONFIG, else the default place.
     /// - Throws: `AgentError.noHome` when neither the environment nor the user database tells a home directory.
     package init(configurationFile: Path? = nil) throws {
         let given = configurationFile ?? ProcessIdentity.environment("AUTO_BACKUP_CONFIG").flatMap { Path($0, relativeTo: Places.workingDirectory) }
-        isSystem = ProcessIdentity.uid == 0 && ProcessIdentity.environment("AUTO_BACKUP_SYSTEM") == "1"
-        let configurationDirectory = try isSystem ? Places.fixed("/etc/auto-backup") : Places.xdg("XDG_CONFIG_HOME", ".config")
-        self.configurationFile = given ?? configurationDirectory.appending("config.toml".utf8)
+        let own = try? Places.xdg("XDG_CONFIG_HOME", ".config").appending("config.toml".utf8)
+        let shared = Places.fixed("/etc/auto-backup/config.toml")
+        isSystem = ProcessIdentity.uid == 0
+            && (ProcessIdentity.environment("AUTO_BACKUP_SYSTEM") == "1" || given == shared || given == nil && own?.exists != true && shared.exists)
+        guard let standard = isSystem ? shared : own else { throw AgentError.noHome }
+        self.configurationFile = given ?? standard
         keyFile = (self.configurationFile.parent ?? .root).appending("secret.key".utf8)
         stateDirectory = try isSystem ? Places.fixed("/var/lib/auto-backup") : Places.xdg("XDG_STATE_HOME", ".local/state")
         if isSystem {
