@@ -20,7 +20,7 @@ package enum DaemonControl {
             return "the daemon was started by systemd, which starts it at every \(service.manager == .user ? "login" : "boot") from now on"
         }
         let places = installation.places
-        try naming(places.stateDirectory) { () throws(Errno) in try places.stateDirectory.makeDirectories(mode: 0o700) }
+        try places.makeStateDirectory()
         let program = try self.program()
         let logged = (try? FileStatus(of: places.logFile).size) ?? 0
         let pid = try ProcessIdentity.spawnDetached(

@@ -51,6 +51,14 @@ package struct Places: Hashable, Sendable {
         }
     }
 
+    /// Makes the state directory when it is missing, durably: what is fsynced in it later would be gone with its name.
+    ///
+    /// - Throws: `AgentError.failed`, with its path.
+    package func makeStateDirectory() throws(AgentError) {
+        if stateDirectory.exists { return }
+        try naming(stateDirectory) { () throws(Errno) in try stateDirectory.makeDirectories(mode: 0o700, .durable) }
+    }
+
     /// The same places with those moved that the configuration moves.
     package func applying(_ configuration: Configuration) -> Places {
         var moved = self

@@ -22,7 +22,7 @@ package enum DaemonRunner {
         HeapMemory.share()
         let installation = try Installation.load(configurationFile: configurationFile)
         let places = installation.places
-        try naming(places.stateDirectory) { () throws(Errno) in try places.stateDirectory.makeDirectories(mode: 0o700) }
+        try places.makeStateDirectory()
         let lock = try naming(places.daemonLock) { () throws(Errno) in
             try Descriptor.open(places.daemonLock, [.readWrite, .create], mode: 0o600)
         }

@@ -72,7 +72,7 @@ package final class Session: Sendable {
         let keyFile = configuration.keyFile ?? places.keyFile
         var ring = try KeyRing(of: repository, file: keyFile)
         try Session.checkOwner(of: repository, configuration)
-        try naming(places.stateDirectory) { () throws(Errno) in try places.stateDirectory.makeDirectories(mode: 0o700) }
+        try places.makeStateDirectory()
         let lock = access == .writing ? try repository.lockForWriting() : nil
         if lock != nil {
             // Keys and owner may have changed until the lock was had; from now on nobody else changes them.
