@@ -32,7 +32,7 @@ from crash_operations import OPERATIONS, SEED, NewKey, Passphrase, Reopened, Rot
 from crash_states import MISTAKES, VARIANTS, History
 from installation import HERE, LONG, InstallationTestCase, compiler
 
-BEFORE_END, AFTER_END = 8, 3                           # states of an operation that the short form tries
+BEFORE_END, AFTER_END = 5, 2                           # states of an operation that the short form tries
 STATES = int(os.environ.get("AUTO_BACKUP_STATES", BEFORE_END))
 THREADS = 2
 # Which operation shows a mistake of crash_states.py.
