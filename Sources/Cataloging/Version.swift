@@ -34,10 +34,14 @@ struct Version: Equatable {
         row.integer(start + 1) == Int64(FileKind.directory.rawValue)
     }
 
-    static let columns = """
+    private static let state = """
         directory, kind, mode, user_owner, group_owner, size, modified, modified_ns, changed, changed_ns, \
-        device, inode, links, marks, content, extra, seal
+        device, inode, links, marks, content, extra
         """
+    /// As they are read. The stored seal is that of the entry and the row's `first`: with another one it would be another moment's state.
+    static let columns = "\(state), seal - first"
+    /// As they are written, `seal` with `first` added.
+    static let storedColumns = "\(state), seal"
     static let columnCount: CInt = 17
 
     init(_ entry: Entry, user: Int64, group: Int64, content: [UInt8]) {
@@ -77,7 +81,7 @@ struct Version: Equatable {
     }
 
     /// Binds the columns from `start` on.
-    func bind(to row: PreparedStatement, at start: CInt) {
+    func bind(to row: PreparedStatement, at start: CInt, first: Int64) {
         row.bind(start, directory)
         row.bind(start + 1, kind)
         row.bind(start + 2, mode)
@@ -94,6 +98,6 @@ struct Version: Equatable {
         row.bind(start + 13, marks)
         row.bind(start + 14, content)
         row.bind(start + 15, extra)
-        row.bind(start + 16, seal)
+        row.bind(start + 16, seal + first)
     }
 }

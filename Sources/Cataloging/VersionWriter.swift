@@ -40,11 +40,11 @@ struct VersionWriter {
         isBlank = try db.prepared("SELECT 1 FROM live LIMIT 1").firstInteger() == nil
         let values = Array(repeating: "?", count: 3 + Int(Version.columnCount)).joined(separator: ", ")
         find = try db.prepared("SELECT \(Version.columns) FROM live WHERE parent = ? AND name = ?")
-        write = try db.prepared("INSERT OR REPLACE INTO live (parent, name, first, \(Version.columns)) VALUES (\(values))")
+        write = try db.prepared("INSERT OR REPLACE INTO live (parent, name, first, \(Version.storedColumns)) VALUES (\(values))")
         archivePast = try db.prepared(
             """
-            INSERT INTO past (parent, name, first, \(Version.columns), until) \
-            SELECT parent, name, first, \(Version.columns), ?3 FROM live WHERE parent = ?1 AND name = ?2
+            INSERT INTO past (parent, name, first, \(Version.storedColumns), until) \
+            SELECT parent, name, first, \(Version.storedColumns), ?3 FROM live WHERE parent = ?1 AND name = ?2
             """)
         remove = try db.prepared("DELETE FROM live WHERE parent = ? AND name = ?")
         hasChildren = try db.prepared(
@@ -73,7 +73,7 @@ struct VersionWriter {
         write.bind(1, parent)
         write.bind(2, name)
         write.bind(3, snapshot)
-        version.bind(to: write, at: 4)
+        version.bind(to: write, at: 4, first: snapshot)
         try write.run()
     }
 

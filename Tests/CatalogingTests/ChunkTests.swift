@@ -137,6 +137,7 @@ struct ChunkTests {
         "UPDATE live SET content = (SELECT content FROM live WHERE name = CAST('b' AS BLOB)) WHERE name = CAST('a' AS BLOB)",
         "UPDATE live SET content = x'' WHERE name = CAST('a' AS BLOB)",
         "UPDATE live SET size = size + 1 WHERE name = CAST('a' AS BLOB)",
+        "UPDATE live SET first = first + 1 WHERE name = CAST('a' AS BLOB)",
         "UPDATE live SET name = CAST('c' AS BLOB) WHERE name = CAST('a' AS BLOB)",
         "UPDATE chunk SET key = key + 1",
         "UPDATE chunk SET length = length + 1",
