@@ -44,10 +44,13 @@ final class SnapshotReading: Sendable {
     /// Index in `order` of what no thread has taken.
     private let next = Atomic<Int>(0)
 
-    /// Files that a thread takes at once.
-    private static let share = 32
-    /// Files for which one more thread is worth its start.
+    /// Files that a thread takes at once; of large ones each by itself.
+    private let share: Int
+    private static let largestShare = 32
+    private static let largeFile: UInt64 = 1 << 20
+    /// Files, or bytes, for which one more thread is worth its start.
     private static let filesForAThread = 512
+    private static let bytesForAThread: UInt64 = 64 << 20
     private static let refreshedAtOnce = 10_000
 
     init(
@@ -56,6 +59,8 @@ final class SnapshotReading: Sendable {
     ) throws {
         self.plan = plan.upserts
         order = plan.upserts.readingOrder
+        let isOfLargeFiles = plan.upserts.bytesToRead / UInt64(max(1, order.count)) > SnapshotReading.largeFile
+        share = isOfLargeFiles ? 1 : SnapshotReading.largestShare
         catalog = session.catalog
         sources = session.configuration.sources
         self.healed = healed
@@ -71,7 +76,9 @@ final class SnapshotReading: Sendable {
     /// - Parameter progress: Called on this thread.
     /// - Throws: `StorageError`, `CatalogError`, `AgentError.interrupted`: the snapshot cannot be finished.
     func run(progress: (SnapshotProgress) -> Void) throws -> Result {
-        runHelpers(min(Machine.processors, order.count / SnapshotReading.filesForAThread + 1) - 1, progress)
+        let worth = max(order.count / SnapshotReading.filesForAThread, Int(clamping: plan.bytesToRead / SnapshotReading.bytesForAThread))
+        // A file is read by one thread.
+        runHelpers(min(Machine.processors, worth + 1, max(1, order.count)) - 1, progress)
         return try shared.withLock { state in
             if let failure = state.failure { throw failure }
             if !state.refreshed.isEmpty { try catalog.refresh(state.refreshed) }
@@ -96,9 +103,9 @@ final class SnapshotReading: Sendable {
         let reader = FileReader(state: catalog, sources: sources, limit: limit)
         do {
             while true {
-                let start = next.add(SnapshotReading.share, ordering: .relaxed).oldValue
+                let start = next.add(share, ordering: .relaxed).oldValue
                 if start >= order.count { break }
-                for index in order[start..<min(start + SnapshotReading.share, order.count)] {
+                for index in order[start..<min(start + share, order.count)] {
                     if isCancelled() { throw AgentError.interrupted }
                     progress(try read(index, reader))
                 }
