@@ -155,7 +155,7 @@ class PreviewTests(InstallationTestCase):
         installation.configure('[schedule]\nquiet = "1h"\ndeadline = "2h"\nreconcile_every = "30d"\n')
         installation.run("snapshot")
         installation.startDaemon()
-        installation.waitForStatus(lambda status: status["verdict"] == "protected", "protection")
+        installation.waitForStatus(lambda status: status["watch"]["reconciles"] and status["activity"]["state"] == "idle", "the first comparison")
         number = installation.numbers()[-1]
         write(f"{installation.source}/later", "x" * 1000)
         preview = installation.run("snapshot", "--dry-run", "--json")
