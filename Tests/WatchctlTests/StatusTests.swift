@@ -54,6 +54,9 @@ struct StatusTests {
         hostile.activity.state = "a\rb"
         hostile.watch.unwatched = [.init(path: "/\u{8}", reason: "\u{1B}c")]
         hostile.pending.oldestAgeSeconds = .infinity
+        // No Duration holds them: these two ended the program.
+        for index in hostile.pending.hot.indices { hostile.pending.hot[index].backoffSeconds = 1e300 }
+        for index in hostile.watch.recentReconciles.indices { hostile.watch.recentReconciles[index].seconds = -1e300 }
         let text = StatusText.lines(hostile, now: present).joined()
         #expect(!text.unicodeScalars.contains { $0.properties.generalCategory == .control })
     }

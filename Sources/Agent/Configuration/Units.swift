@@ -42,6 +42,9 @@ package enum DurationText {
         default: "\(Int(seconds / 86400))d"
         }
     }
+
+    /// The same of a count that another process gave, whatever it is.
+    package static func rough(seconds: Double) -> String { rough(.seconds(seconds > 0 ? min(seconds, 1e9) : 0)) }
 }
 
 /// A count of bytes in the configuration's form: a number and `B`, `KiB`, `MiB`, `GiB`, `TiB` or `kB`, `MB`, `GB`, `TB`.

@@ -35,7 +35,7 @@ enum ExplainText {
             result += row("Pending", text)
         }
         if let backoff = watch.backoffSeconds {
-            result += row("", "changes all the time: saved every \(DurationText.rough(.seconds(backoff))) at most")
+            result += row("", "changes all the time: saved every \(DurationText.rough(seconds: backoff)) at most")
         }
         return result
     }

@@ -31,7 +31,7 @@ enum StatusText {
         }
         result += row("Pending", pending(report.pending))
         for hot in report.pending.hot.prefix(3) {
-            result += row("", "changes all the time: \(hot.path), saved every \(DurationText.rough(.seconds(hot.backoffSeconds))) at most")
+            result += row("", "changes all the time: \(hot.path), saved every \(DurationText.rough(seconds: hot.backoffSeconds)) at most")
         }
         if report.daemon.running || report.watch.directoriesWanted > 0 { result += row("Watching", watch(report.watch, now: now)) }
         for path in report.watch.unwatched.prefix(3) { result += row("", "not watched: \(path.path): \(path.reason)") }
@@ -95,7 +95,7 @@ enum StatusText {
 
     private static func pending(_ pending: StatusReport.Pending) -> String {
         if pending.paths == 0 { return "nothing" }
-        let age = pending.oldestAgeSeconds.map { ", the oldest for \(DurationText.rough(.seconds(max(0, min($0, 1e9)))))" } ?? ""
+        let age = pending.oldestAgeSeconds.map { ", the oldest for \(DurationText.rough(seconds: $0))" } ?? ""
         return SafeText.count(pending.paths, "path") + age
     }
 
@@ -106,7 +106,7 @@ enum StatusText {
         text += "\(SafeText.count(watch.events, "event")), \(SafeText.count(watch.overflows, "overflow"))"
         if let last = SafeText.time(watch.lastReconcile, now: now) { text += ", compared \(SafeText.distance(last, now: now))" }
         if let latest = watch.recentReconciles.first {
-            text += " (\(latest.reasons.joined(separator: ", "))) in \(DurationText.rough(.seconds(latest.seconds)))"
+            text += " (\(latest.reasons.joined(separator: ", "))) in \(DurationText.rough(seconds: latest.seconds))"
         }
         return text
     }
