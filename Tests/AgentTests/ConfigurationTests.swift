@@ -76,11 +76,17 @@ struct ConfigurationTests {
         ("[nonsense]\n", ":3: unknown key \"nonsense\""),
         ("keep = 3\n", ":3: keep is a section"),
         ("[keep\n", ":3: "),
+        ("[keep]\n# \0\nhourly = 3\n", ":4: a NUL"),
         ("[[keep]]\n", ":3: brackets"),
         ("[exclude]\npatterns = [[\"a\"]]\n", ":4: brackets"),
         ("[exclude]\npatterns = [\n\"a\", # [[\n[\"b\"]]\n", ":6: brackets"),
         ("[exclude]\npatterns = ['''\n''', [[\"a\"]]]\n", ":5: brackets"),
         ("[schedule]\nquiet = 1979-05-27T07:32:00Z\n", ":4: 1979-05-27T07:32:00Z is a time"),
+        ("a = [}]\n", ":3: brackets"),
+        ("a = ]\n", ":3: neither a section"),
+        ("= 3\n", ":3: neither a section"),
+        ("a = 3 4\n", ":3: neither a section"),
+        ("a = {b = {}}\n", ":3: neither a section"),
         ("a = 1979-05-27T:0:02370Zsuor.e\"]\n", ":3: 1979-05-27T:0:02370Zsuor.e is a time"),
     ])
     func mistakesAreNamedWithFileLineAndKey(_ text: String, _ expected: String) {
@@ -93,8 +99,10 @@ struct ConfigurationTests {
         let patterns = """
             patterns = ["[[a]] 12:00", '[[:alpha:]]*', \"\"\"
             [[b]]"" 1979-05-27\"\"\"\"\", "\\"[[c" ] # [[ 12:00:00
-            [keep] # [[
+            [ "keep" ] # [[
             hourly = 1_0
+            [schedule]
+            [notify] \r\n
             """
         let configuration = try read(ConfigurationTests.head + "[exclude]\n" + patterns)
         #expect(configuration.exclude.patterns == ["[[a]] 12:00", "[[:alpha:]]*", "[[b]]\"\" 1979-05-27\"\"", "\"[[c"])
