@@ -19,7 +19,7 @@ import threading
 import unittest
 
 from faults import report
-from installation import (AT_ONCE, DAMAGED, DONE, FAILED, PARTIAL, PATIENCE, PROJECT, ROOT, InstallationTestCase, fingerprint, read, removeTree,
+from installation import (AT_ONCE, DONE, FAILED, LONG, PARTIAL, PATIENCE, ROOT, InstallationTestCase, fingerprint, read, removeTree,
                           seededRandom, write)
 from test_damage import DamageTestCase
 from trees import noise
@@ -69,6 +69,20 @@ class ServerTests(DamageTestCase):
                 self.put(other, first)
 
             self.each(f"{one[:9]} and {other[:9]} exchanged", exchange)
+
+    def testChangedBytesUnderAFittingName(self):
+        """The digest in the name is no secret: what tells is the token's HMAC. Its time is in nothing else that is compared."""
+        for name in self.names:
+            size = os.path.getsize(f"{self.archives}/{name}")
+            # Behind the header of 32 bytes: length, the token's version and time, IV, and ciphertext.
+            for offset in [37, 44, 45, 62, *self.random.sample(range(32, size), 40 if LONG else 2)]:
+                def change():
+                    data = bytearray(read(f"{self.archives}/{name}"))
+                    data[offset] ^= 1 << self.random.randrange(8)
+                    os.unlink(f"{self.archives}/{name}")
+                    self.put(name, bytes(data))
+
+                self.each(f"byte {offset} of {name[:9]} changed", change)
 
     def testRepeated(self):
         """The same bytes again, above all others, so that they would win."""
