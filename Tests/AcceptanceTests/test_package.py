@@ -22,7 +22,7 @@ FILES = {
     "usr/share/doc/auto-backup/copyright", "usr/share/doc/auto-backup/changelog.gz", "usr/share/doc/auto-backup/README.md",
     "usr/share/doc/auto-backup/RepositoryFormat.md", "usr/share/doc/auto-backup/recover.py",
     *(f"usr/share/doc/auto-backup/{name}.md" for name in (
-        "FirstDay", "GettingFilesBack", "NewComputer", "Protection", "HowItWorks", "JSONForms", "Hooks", "WhatIsKept")),
+        "FirstDay", "GettingFilesBack", "NewComputer", "Protection", "HowItWorks", "HowWeKnow", "JSONForms", "Hooks", "WhatIsKept")),
     *(f"usr/share/auto-backup/schemas/{name}.schema.json" for name in (
         "compact", "diff", "doctor", "explain", "find", "history", "ls", "repair", "restore", "rotate", "snapshot", "snapshot-dry-run", "snapshots",
         "stats", "status", "verify")),
