@@ -97,8 +97,10 @@ class Operation:
         self.source = self.installation.source
         # {number: what the snapshot holds}
         self.moments = {}
-        self.log = tempfile.mktemp(prefix="ab-", suffix=".log", dir=os.path.dirname(self.installation.directory))
-        test.addCleanup(lambda: os.path.exists(self.log) and os.unlink(self.log))
+        # What the recorder must not see stands beside the installation.
+        self.beside = tempfile.mkdtemp(prefix="ab-", dir=os.path.dirname(self.installation.directory))
+        test.addCleanup(removeTree, self.beside)
+        self.log = os.path.join(self.beside, "log")
         self.initial = None
         self.prepare()
         if self.initial is None:
@@ -439,9 +441,9 @@ class Passphrase(Operation):
     def prepare(self):
         super().prepare()
         self.opens = {}
-        for name in ("first", "second"):
-            write(f"{self.installation.directory}.{name}", name + "\n")
-        self.files = [f"{self.installation.directory}.{name}" for name in ("first", "second")]
+        self.files = [os.path.join(self.beside, name) for name in ("first", "second")]
+        for file in self.files:
+            write(file, os.path.basename(file) + "\n")
         self.commands = [("key", "add", "--passphrase-file", self.files[0]), ("key", "add", "--passphrase-file", self.files[1]),
                          ("key", "remove", 1)]
 
@@ -605,7 +607,7 @@ class Adoption(Operation):
         self.initialize()
         self.fill()
         self.history(2)
-        key = self.installation.directory + ".key"
+        key = os.path.join(self.beside, "key")
         os.rename(self.installation.keyFile, key)
         os.unlink(self.installation.configurationFile)
         removeTree(self.installation.state)
