@@ -64,6 +64,10 @@ let modules: [Target] = [
         ]),
 ]
 
+let parsers: [Target.Dependency] = [
+    "Kernel", "Compressing", "Encrypting", "Archiving", "Storing", "Cataloging", "Scanning", "Controlling", "Agent", log,
+]
+
 let tests: [Target] = [
     .testTarget(name: "KernelTests", dependencies: ["Kernel"]),
     .testTarget(name: "CompressingTests", dependencies: ["Kernel", "Compressing"]),
@@ -96,6 +100,15 @@ let tests: [Target] = [
             "Kernel", "Compressing", "Encrypting", "Archiving", "Storing", "Cataloging", "Tracking", "Scanning", "Rotating", "Restoring",
             "Controlling", "Agent",
         ]),
+    .testTarget(
+        name: "FuzzingTests", dependencies: parsers, path: "Tests/Fuzzing", exclude: ["Corpora", "Crashes", "main.swift"]),
+]
+
+// Scripts/fuzz asks for it: the targets of the tests above, in a program that only links with the fuzzer of the toolchain.
+let isFuzzing = Context.environment["AUTO_BACKUP_FUZZING"] != nil
+let fuzzer: [Target] = [
+    .executableTarget(
+        name: "fuzzer", dependencies: parsers, path: "Tests/Fuzzing", exclude: ["Corpora", "Crashes", "ReplayTests.swift"])
 ]
 
 let package = Package(
@@ -114,7 +127,7 @@ let package = Package(
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
-    targets: modules + tests
+    targets: modules + (isFuzzing ? fuzzer : tests)
 )
 
 let hygiene: [SwiftSetting] = [
@@ -130,4 +143,13 @@ for target in package.targets where target.type != .system {
 // lld comes with the toolchain; it links several times faster than gold, and does not repeat the warnings of libraries.
 for target in package.targets where target.type == .executable || target.type == .test {
     target.linkerSettings = [.unsafeFlags(["-use-ld=lld"])]
+}
+
+if isFuzzing {
+    // In one flag: of several only the last would count.
+    let sanitizers = ["-sanitize=fuzzer,address"]
+    for target in package.targets {
+        target.swiftSettings?.append(.unsafeFlags(sanitizers))
+        target.linkerSettings?.append(.unsafeFlags(sanitizers))
+    }
 }

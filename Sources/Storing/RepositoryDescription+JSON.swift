@@ -4,12 +4,12 @@
 
 internal import Archiving
 internal import Encrypting
-internal import Kernel
+package import Kernel
 
 extension RepositoryDescription {
     /// - Parameter path: Of the file, for the errors.
     /// - Throws: `.newerFormat` before anything else is looked at; `.malformed`.
-    init(bytes: [UInt8], at path: Path) throws(StorageError) {
+    package init(bytes: [UInt8], at path: Path) throws(StorageError) {
         guard let json = JSONValue(bytes: bytes) else {
             throw StorageError(.malformed, "the file is not JSON", at: path, remedy: RepositoryDescription.remedy)
         }
@@ -46,7 +46,7 @@ extension RepositoryDescription {
     }
 
     /// Indented JSON; nil only when an unknown member cannot be written.
-    var bytes: [UInt8]? {
+    package var bytes: [UInt8]? {
         var members = unknown
         members["format"] = .integer(Int64(RepositoryDescription.format))
         members["id"] = .string(id.description)
