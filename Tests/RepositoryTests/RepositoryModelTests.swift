@@ -1,15 +1,16 @@
 // A repository against a model of it, over random histories of months. A failure names the seed and what was done; AUTO_BACKUP_SEED
-// runs that one again, AUTO_BACKUP_SEEDS=N so many others, which `Scripts/soak` does.
+// with AUTO_BACKUP_STEPS runs that one again, AUTO_BACKUP_SEEDS=N so many others, which `Scripts/soak` does.
 
 import Kernel
 import Testing
 
 @Suite(.serialized) struct RepositoryModelTests {
     private static let seeds: [UInt64] = ProcessIdentity.environment("AUTO_BACKUP_SEED").flatMap(UInt64.init).map { [$0] } ?? Array(1...6)
+    private static let steps = ProcessIdentity.environment("AUTO_BACKUP_STEPS").flatMap { Int($0) } ?? 30
     private static let others = ProcessIdentity.environment("AUTO_BACKUP_SEEDS").flatMap { Int($0) }
 
     @Test(arguments: seeds) func randomHistoriesKeepWhatTheModelKeeps(seed: UInt64) throws {
-        try run(seed, steps: 30)
+        try run(seed, steps: RepositoryModelTests.steps)
     }
 
     @Test(.enabled(if: others != nil, "AUTO_BACKUP_SEEDS is not set")) func otherHistories() throws {
@@ -33,7 +34,7 @@ import Testing
         do {
             try history.run(steps: steps)
         } catch {
-            Issue.record("AUTO_BACKUP_SEED=\(seed): \(error), after:\n\(history.log.joined(separator: "\n"))")
+            Issue.record("AUTO_BACKUP_SEED=\(seed) AUTO_BACKUP_STEPS=\(steps): \(error), after:\n\(history.log.joined(separator: "\n"))")
         }
         return history.bench.now.duration(since: began) / .seconds(86400)
     }

@@ -106,7 +106,7 @@ package struct CompactionRun {
         if standalone.contains(archive.name.number) {
             // It belongs to its commit, and goes with it when keys change; else it stays as it was written.
             if !isOld { try session.catalog.mark([archive.name.number], lane: .deep) }
-            return .skipped
+            return isOld ? try takeAlong(archive, consolidator, needed) : .skipped
         }
         let usage = try session.catalog.usage(of: archive.name.number, needed: needed)
         let isDeep = try isInTheDeepLane(row, usage)
@@ -133,6 +133,16 @@ package struct CompactionRun {
             MergeGroup(dropped: [], into: snapshot), needed, treatment, takesData: isStandalone)
         guard let replaced = try session.replace(consolidator, with: replacement) else { return .readerThere }
         freed += replaced
+        return .done(freed)
+    }
+
+    /// Data of a standalone snapshot whose commit is under the newest key already, for repair has written that anew: once more, with the data.
+    private func takeAlong(_ data: StoredArchive, _ consolidator: Consolidator, _ needed: NeededChunks) throws -> Step {
+        let through = session.record.rekeyThrough ?? 0
+        let owner = try session.catalog.snapshots().first { $0.record.dataArchives.contains(data.name.number) && $0.archive > through }
+        guard let owner else { return .skipped }
+        let replacement = try consolidator.merge(MergeGroup(dropped: [], into: owner.number), needed, .move, takesData: true)
+        guard let freed = try session.replace(consolidator, with: replacement) else { return .readerThere }
         return .done(freed)
     }
 
