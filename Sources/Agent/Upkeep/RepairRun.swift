@@ -94,8 +94,8 @@ extension RepairRun {
     /// The newest commit names the newest record of its time; of one behind all commits only the catalog knows.
     private func isRecordMissing() throws -> Bool {
         let stored = try session.storage.list()
-        if let known = try session.catalog.archives(of: .record).last?.archive.name, !stored.contains(where: { $0.name == known }) { return true }
         let record = stored.last { $0.name.kind == .record }?.name
+        if record == nil, try !session.remarks().isEmpty { return true }
         for archive in stored.reversed() where archive.name.kind.isCommit {
             if let record, record.number > archive.name.number { return false }
             if let reader = try? session.reader(of: archive.name) { return reader.contents.recordHead != record?.digest }
