@@ -82,6 +82,8 @@ struct ConfigurationTests {
         ("[exclude]\npatterns = [\n\"a\", # [[\n[\"b\"]]\n", ":6: brackets"),
         ("[exclude]\npatterns = ['''\n''', [[\"a\"]]]\n", ":5: brackets"),
         ("[schedule]\nquiet = 1979-05-27T07:32:00Z\n", ":4: 1979-05-27T07:32:00Z is a time"),
+        ("[ ü]\n", ":3: brackets"),
+        ("[.keep]\n", ":3: brackets"),
         ("a = [}]\n", ":3: brackets"),
         ("a = ]\n", ":3: neither a section"),
         ("= 3\n", ":3: neither a section"),

@@ -47,9 +47,19 @@ extension ConfigurationGuard {
     /// `[name]`
     private mutating func header() throws(ConfigurationError) {
         index += 1
-        // Blanks and quotes may stand in it.
-        while index < bytes.count, !"#'[]=,{}\r\n".utf8.contains(bytes[index]) { index += 1 }
+        skipSpace(acrossLines: false)
+        guard index < bytes.count, isOfName(bytes[index]) else { throw brackets }
+        while index < bytes.count, isOfName(bytes[index]) || stands(".") || stands(" ") || stands("\t") { index += 1 }
         guard take("]") else { throw brackets }
+    }
+
+    /// Of a key, or a quote around one.
+    private func isOfName(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
+        case UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: "\""): true
+        default: false
+        }
     }
 
     /// `key = value`; a key may have several parts.
