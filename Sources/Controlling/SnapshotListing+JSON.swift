@@ -18,7 +18,7 @@ extension SnapshotListing {
 
     private func append(to bytes: inout [UInt8]) throws {
         bytes += "  {\n    \"archives\" : ".utf8
-        bytes.append(decimal: UInt64(archives))
+        bytes += "\(archives)".utf8
         bytes += ",\n    \"bytes_added\" : ".utf8
         bytes.append(decimal: bytesAdded)
         bytes += ",\n    \"bytes_source\" : ".utf8

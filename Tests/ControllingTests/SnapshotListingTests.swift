@@ -23,6 +23,13 @@ struct SnapshotListingTests {
         }
     }
 
+    /// It trapped, as nothing else that writes JSON does.
+    @Test func anyCountIsWritten() throws {
+        var row = listing(1)
+        row.archives = -1
+        #expect(try ControlJSON.decode([SnapshotListing].self, from: SnapshotListing.json([row])) == [row])
+    }
+
     @Test func anEmptyListIsJSON() throws {
         #expect(try ControlJSON.decode([SnapshotListing].self, from: SnapshotListing.json([])) == [])
     }
