@@ -51,22 +51,22 @@ def ways(kind):
 class Faults:
     """Orders to the programs that run with `environment`, about everything at `below` and under it."""
 
-    library = None
+    preload = None
 
     @classmethod
     def build(cls):
         """The library, compiled once."""
-        if cls.library is None:
+        if cls.preload is None:
             folder = tempfile.mkdtemp(prefix="ab-faults-")
-            cls.library = os.path.join(folder, "faults.so")
-            subprocess.run([compiler(), "-shared", "-fPIC", "-O1", "-o", cls.library, os.path.join(HERE, "faults.c"), "-ldl"], check=True)
-        return cls.library
+            cls.preload = os.path.join(folder, "faults.so")
+            subprocess.run([compiler(), "-shared", "-fPIC", "-O1", "-o", cls.preload, os.path.join(HERE, "faults.c"), "-ldl"], check=True)
+        return cls.preload
 
     @classmethod
     def forget(cls):
-        if cls.library is not None:
-            shutil.rmtree(os.path.dirname(cls.library))
-            cls.library = None
+        if cls.preload is not None:
+            shutil.rmtree(os.path.dirname(cls.preload))
+            cls.preload = None
 
     def __init__(self, installation, below):
         handle, file = tempfile.mkstemp(dir=installation.directory, prefix="faults-")
