@@ -12,12 +12,14 @@ struct MessageAuthenticator: ~Copyable {
         // The context holds a reference of its own.
         defer { EVP_MAC_free(algorithm) }
         guard let context = EVP_MAC_CTX_new(algorithm) else { throw .openSSL("preparing HMAC") }
+        // A parameter keeps the pointers to its key and its value: both must live until it was used.
+        let key = Array(OSSL_MAC_PARAM_DIGEST.utf8CString)
         var name = Array("SHA256".utf8CString)
-        let done = name.withUnsafeMutableBufferPointer { name in
-            let parameters = [
-                OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name.baseAddress, 0), OSSL_PARAM_construct_end(),
-            ]
-            return EVP_MAC_CTX_set_params(context, parameters)
+        let done = key.withUnsafeBufferPointer { key in
+            name.withUnsafeMutableBufferPointer { name in
+                let parameters = [OSSL_PARAM_construct_utf8_string(key.baseAddress, name.baseAddress, 0), OSSL_PARAM_construct_end()]
+                return EVP_MAC_CTX_set_params(context, parameters)
+            }
         }
         guard done == 1 else {
             EVP_MAC_CTX_free(context)
