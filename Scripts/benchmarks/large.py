@@ -1,9 +1,10 @@
 """Large files that do not compress: how fast they are taken, and what an edit of 4 KiB in one of them costs.
 
-In:  a size.  Out: a table in Markdown. The bound is what cannot be avoided: each byte is hashed twice (chunk, and archive or HMAC) and
+In:  a size.  Out: a table in Markdown; with --json FILE all values. The bound is what cannot be avoided: each byte is hashed twice (chunk, and archive or HMAC) and
 encrypted once, at the speed that `openssl speed` shows for one core, on all cores.
 Source: openssl-speed(1), "-mr": +F:number:name:bytes a second.
 """
+import json
 import os
 import subprocess
 
@@ -39,6 +40,9 @@ def run(options):
             measure_speed(installation, tools, results, size, options)
             measure_edit(installation, tools, results, size, options)
             print("\n" + results.text())
+            if options.json:
+                with open(options.json, "w") as file:
+                    json.dump({"rows": results.rows, "goals": results.goals}, file, indent=1)
             bound = unavoidable(results)
             share = results.median(SPEED, OURS) / bound
             print(f"\nunavoidable passes: {bound:,.0f} MB/s; reached {share:.0%}: {'met' if share >= SHARE else '**missed**'} (goal {SHARE:.0%})")
