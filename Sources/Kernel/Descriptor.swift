@@ -257,7 +257,8 @@ extension Descriptor {
 
     /// Takes the lock if it is free. Source: flock(2).
     ///
-    /// - Returns: False when another holds it. A lock ends with its descriptor, also after kill -9.
+    /// - Returns: False when another holds it. A lock ends with `unlock` or with the last descriptor of its open file, also after
+    ///   kill -9; a child between fork(2) and execve(2) has one too.
     public borrowing func tryLock(_ lock: Lock) throws(Errno) -> Bool {
         let raw = rawValue
         let operation = (lock == .shared ? LOCK_SH : LOCK_EX) | LOCK_NB
@@ -275,6 +276,7 @@ extension Descriptor {
         _ = try system { clinux_flock(raw, lock == .shared ? LOCK_SH : LOCK_EX) }
     }
 
+    /// Frees the lock at once, whoever else has a descriptor of the open file.
     public borrowing func unlock() throws(Errno) {
         let raw = rawValue
         _ = try system { clinux_flock(raw, LOCK_UN) }
