@@ -5,14 +5,13 @@
 package import Compressing
 package import Encrypting
 
-/// One per worker thread. Keeps its contexts and buffers: about three times the largest payload.
+/// One per worker thread. Keeps its contexts and buffers: about twice the largest payload.
 package final class FrameSealer {
     private let compressor: Compressor
     private let cipher: FernetCipher
     private let verifies: Bool
     private let decompressor: Decompressor
     private var compressed: [UInt8] = []
-    private var reopened: [UInt8] = []
     private var unpacked: [UInt8] = []
 
     /// - Parameter verifies: Whether each frame is decoded again and compared, which finds bad memory and faulty codecs before
@@ -39,14 +38,13 @@ package final class FrameSealer {
             throw ArchiveError(.tooLarge, "a payload of \(payload.count) bytes is above 64 MiB", frame: place.number)
         }
         compressed.removeAll(keepingCapacity: true)
+        compressed.reserveCapacity(payload.count)
         let codec = try compressor.compress(payload, level, into: &compressed)
         let header = FrameHeader(place: place, codec: codec, count: UInt32(payload.count))
-        let frame = try compressed.withUnsafeBytes { try sealed(header, $0, time) }
-        if verifies {
-            try reopen(frame, header)
-            try compare(payload, header)
+        return try compressed.withUnsafeBytes { bytes in
+            if verifies, try !unpacks(bytes, codec, to: payload) { throw selfCheck(place) }
+            return try sealed(header, bytes, time)
         }
-        return frame
     }
 
     /// As `seal`, for a payload that is already compressed: a frame that moves keeps it as it is.
@@ -55,15 +53,7 @@ package final class FrameSealer {
             throw ArchiveError(.tooLarge, "a payload of \(frame.count) bytes is above 64 MiB", frame: place.number)
         }
         let header = FrameHeader(place: place, codec: frame.codec, count: UInt32(frame.count))
-        return try frame.bytes.withUnsafeBytes { bytes in
-            let sealed = try sealed(header, bytes, time)
-            if verifies {
-                try reopen(sealed, header)
-                let same = reopened.withUnsafeBytes { areEqual(UnsafeRawBufferPointer(rebasing: $0[FrameHeader.size...]), bytes) }
-                if !same { throw selfCheck(header) }
-            }
-            return sealed
-        }
+        return try frame.bytes.withUnsafeBytes { try sealed(header, $0, time) }
     }
 
     private func sealed(_ header: FrameHeader, _ bytes: UnsafeRawBufferPointer, _ time: UInt64) throws -> [UInt8] {
@@ -71,42 +61,36 @@ package final class FrameSealer {
         var frame: [UInt8] = []
         frame.reserveCapacity(FrameLimit.lengthField + tokenCount)
         frame.append(integer: UInt32(tokenCount))
-        try header.encode().withUnsafeBytes { try cipher.seal($0, bytes, timeSeconds: time, into: &frame) }
+        try header.encode().withUnsafeBytes { head in
+            try cipher.seal(head, bytes, timeSeconds: time, into: &frame)
+            if verifies, try !opens(frame, to: head, bytes) { throw selfCheck(header.place) }
+        }
         return frame
     }
 
-    /// Decrypts `frame` to `reopened`, which then begins with `header`.
-    private func reopen(_ frame: [UInt8], _ header: FrameHeader) throws {
+    private func unpacks(_ bytes: UnsafeRawBufferPointer, _ codec: Codec, to payload: UnsafeRawBufferPointer) throws -> Bool {
+        if codec == .stored { return areEqual(bytes, payload) }
+        do throws(CompressionError) {
+            try decompressor.decompress(codec, bytes, expectedCount: payload.count, into: &unpacked)
+        } catch {
+            if error.code == .outOfMemory { throw error }
+            return false
+        }
+        return unpacked.withUnsafeBytes { areEqual($0, payload) }
+    }
+
+    private func opens(_ frame: [UInt8], to head: UnsafeRawBufferPointer, _ bytes: UnsafeRawBufferPointer) throws -> Bool {
         do {
-            try frame.withUnsafeBytes { bytes in
-                let token = UnsafeRawBufferPointer(rebasing: bytes[FrameLimit.lengthField...])
-                _ = try cipher.open(token, into: &reopened)
+            return try frame.withUnsafeBytes {
+                try cipher.opens(UnsafeRawBufferPointer(rebasing: $0[FrameLimit.lengthField...]), to: head, bytes)
             }
         } catch let error as EncryptionError where error.code != .cryptography {
-            throw selfCheck(header)
-        }
-        guard try FrameHeader(decoding: Array(reopened.prefix(FrameHeader.size)), at: header.place) == header else {
-            throw selfCheck(header)
+            return false
         }
     }
 
-    /// Decompresses `reopened` and compares.
-    private func compare(_ payload: UnsafeRawBufferPointer, _ header: FrameHeader) throws {
-        do {
-            try reopened.withUnsafeBytes { bytes in
-                try decompressor.decompress(
-                    header.codec, UnsafeRawBufferPointer(rebasing: bytes[FrameHeader.size...]), expectedCount: payload.count,
-                    into: &unpacked)
-            }
-        } catch let error as CompressionError where error.code != .outOfMemory {
-            throw selfCheck(header)
-        }
-        guard unpacked.withUnsafeBytes({ areEqual($0, payload) }) else { throw selfCheck(header) }
-    }
-
-    private func selfCheck(_ header: FrameHeader) -> ArchiveError {
+    private func selfCheck(_ place: FramePlace) -> ArchiveError {
         ArchiveError(
-            .selfCheck, "what was sealed does not open to the same bytes; the memory of this machine may be faulty",
-            frame: header.place.number)
+            .selfCheck, "what was sealed does not open to the same bytes; the memory of this machine may be faulty", frame: place.number)
     }
 }

@@ -11,6 +11,8 @@ package final class FernetCipher {
     private var encryptor: BlockCipher
     private var decryptor: BlockCipher
     private var authenticator: MessageAuthenticator
+    /// What is decrypted at once where nothing is kept; it stays in the cache of the processor.
+    private static let pieceCount = 64 << 10
 
     /// - Throws: `.cryptography`.
     package init(key: SecretKey) throws(EncryptionError) {
@@ -68,15 +70,7 @@ package final class FernetCipher {
     @discardableResult
     package func open(_ token: UnsafeRawBufferPointer, into plaintext: inout [UInt8]) throws(EncryptionError) -> UInt64 {
         plaintext.removeAll(keepingCapacity: true)
-        guard Fernet.hasShape(token) else { throw EncryptionError(.malformed, "not a Fernet token") }
-        let end = token.count - MessageAuthenticator.tagCount
-        try authenticator.start(key)
-        try authenticator.update(UnsafeRawBufferPointer(rebasing: token[..<end]))
-        guard try authenticator.finish(matches: UnsafeRawBufferPointer(rebasing: token[end...])) else {
-            throw EncryptionError(.authentication, "the token was not made with this key, or is damaged")
-        }
-        try decryptor.start(vector: UnsafeRawBufferPointer(rebasing: token[Fernet.vectorOffset..<Fernet.headCount]))
-        let ciphertext = UnsafeRawBufferPointer(rebasing: token[Fernet.headCount..<end])
+        let ciphertext = try authenticated(token)
         plaintext.reserveCapacity(ciphertext.count)
         try plaintext.append(addingCapacity: ciphertext.count) { span throws(EncryptionError) in
             try span.withUnsafeMutableBufferPointer { buffer, count throws(EncryptionError) in
@@ -88,5 +82,50 @@ package final class FernetCipher {
             }
         }
         return Fernet.readTime(token)
+    }
+
+    /// Whether `token` opens to `header` and `payload`, one after the other: decrypted piece by piece, and kept nowhere.
+    ///
+    /// - Throws: As `open`.
+    package func opens(
+        _ token: UnsafeRawBufferPointer, to header: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer
+    ) throws(EncryptionError) -> Bool {
+        let ciphertext = try authenticated(token)
+        let room = ByteRoom(FernetCipher.pieceCount + BlockCipher.blockCount)
+        var opened = 0
+        var isSame = true
+        func compare(_ plaintext: UnsafeMutableRawBufferPointer.SubSequence) {
+            for (expected, start) in [(header, 0), (payload, header.count)] {
+                let part = (start..<start + expected.count).clamped(to: opened..<opened + plaintext.count)
+                if part.isEmpty { continue }
+                let left = UnsafeRawBufferPointer(rebasing: expected[part.lowerBound - start..<part.upperBound - start])
+                let right = UnsafeRawBufferPointer(rebasing: plaintext[part.lowerBound - opened..<part.upperBound - opened])
+                if !areEqual(left, right) { isSame = false }
+            }
+            opened += plaintext.count
+        }
+        var place = 0
+        while place < ciphertext.count {
+            let end = min(place + FernetCipher.pieceCount, ciphertext.count)
+            let count = try decryptor.update(UnsafeRawBufferPointer(rebasing: ciphertext[place..<end]), into: room.bytes)
+            compare(room.bytes[..<count])
+            place = end
+        }
+        let count = try decryptor.finish(into: room.bytes)
+        compare(room.bytes[..<count])
+        return isSame && opened == header.count + payload.count
+    }
+
+    /// The ciphertext of a token that this key made; the decryptor is at its start.
+    private func authenticated(_ token: UnsafeRawBufferPointer) throws(EncryptionError) -> UnsafeRawBufferPointer {
+        guard Fernet.hasShape(token) else { throw EncryptionError(.malformed, "not a Fernet token") }
+        let end = token.count - MessageAuthenticator.tagCount
+        try authenticator.start(key)
+        try authenticator.update(UnsafeRawBufferPointer(rebasing: token[..<end]))
+        guard try authenticator.finish(matches: UnsafeRawBufferPointer(rebasing: token[end...])) else {
+            throw EncryptionError(.authentication, "the token was not made with this key, or is damaged")
+        }
+        try decryptor.start(vector: UnsafeRawBufferPointer(rebasing: token[Fernet.vectorOffset..<Fernet.headCount]))
+        return UnsafeRawBufferPointer(rebasing: token[Fernet.headCount..<end])
     }
 }

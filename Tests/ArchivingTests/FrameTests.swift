@@ -129,18 +129,4 @@ struct FrameTests {
         let payload = [UInt8](repeating: 0, count: (64 << 20) + 1)
         #expect(code { try payload.withUnsafeBytes { try sealer.seal($0, at: FrameTests.place, level: .fast, time: 0) } } == .tooLarge)
     }
-
-    /// What stands between a wrong bit and an archive that is believed.
-    @Test func comparisonSeesEveryDifference() {
-        for count in [0, 1, 7, 8, 31, 32, 33, 100] {
-            let left = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31) }
-            #expect(left.withUnsafeBytes { areEqual($0, $0) })
-            for index in 0..<count {
-                var right = left
-                right[index] ^= 0x10
-                #expect(!left.withUnsafeBytes { a in right.withUnsafeBytes { b in areEqual(a, b) } })
-            }
-            #expect(!left.withUnsafeBytes { a in (left + [0]).withUnsafeBytes { b in areEqual(a, b) } })
-        }
-    }
 }

@@ -30,6 +30,33 @@ struct FernetCipherTests {
         }
     }
 
+    /// Lengths around the pieces in which it is decrypted, and around the border of header and payload.
+    @Test(arguments: [0, 1, 16, 40, 65_519, 65_520, 65_536, 65_537, 200_000])
+    func aTokenOpensToWhatItHoldsAndToNothingElse(_ count: Int) throws {
+        let cipher = try FernetCipher(key: Scratch.key())
+        let header = Scratch.bytes(32)
+        let payload = Scratch.bytes(count)
+        var token: [UInt8] = []
+        try cipher.seal(header + payload, timeSeconds: 9, into: &token)
+        func opens(to header: [UInt8], _ payload: [UInt8]) throws -> Bool {
+            try token.withUnsafeBytes { token in
+                try header.withUnsafeBytes { header in try payload.withUnsafeBytes { try cipher.opens(token, to: header, $0) } }
+            }
+        }
+        #expect(try opens(to: header, payload))
+        #expect(try opens(to: [], header + payload))
+        #expect(try opens(to: header + payload, []))
+        #expect(try !opens(to: header, payload + [0]))
+        #expect(try !opens(to: Array(header.dropLast()), payload))
+        for index in Set([0, 15, 16, 31, 32, 33, 65_503, 65_504, 65_535, 65_536, 65_568, count + 31]) where index < count + 32 {
+            var other = header + payload
+            other[index] ^= 1
+            #expect(try !opens(to: Array(other[..<32]), Array(other[32...])), "byte \(index)")
+        }
+        token[token.count - 1] ^= 1
+        #expect(Scratch.code { _ = try opens(to: header, payload) } == .authentication)
+    }
+
     @Test func timeIsInTheToken() throws {
         let cipher = try FernetCipher(key: Scratch.key())
         var token: [UInt8] = []

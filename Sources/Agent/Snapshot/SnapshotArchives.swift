@@ -34,9 +34,9 @@ final class SnapshotArchives: @unchecked Sendable {  // Readers hold the lock of
     private var published: [UInt64] = []
     private var bytesPublished: UInt64 = 0
 
-    /// Of the memory that a snapshot may take, payloads that wait to be sealed get one part in so many: in the preset they are 32 MiB, of
+    /// Of the memory that a snapshot may take, payloads that wait to be sealed get one part in so many: in the preset they are 16 MiB, of
     /// which more would not make two threads faster.
-    private static let shareInFlight: UInt64 = 8
+    private static let shareInFlight: UInt64 = 16
     /// What one frame holds before it is compressed.
     static let frameSize = 4 << 20
 
