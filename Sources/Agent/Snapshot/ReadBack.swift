@@ -1,6 +1,7 @@
-// Reads a commit back, beside what else is to be done before it counts.
+// Reads an archive back, beside what else is to be done before it counts.
 // In: a published archive.  Out: nothing, or the error for which it was removed.
-// A large one is read by a thread of its own while the catalog takes it in; for a small one that would cost more than it saves.
+// A large one is read by a thread of its own, a commit while the catalog takes it in, a `data` archive while the next one is written; for a
+// small one that would cost more than it saves.
 
 internal import Kernel
 internal import Storing

@@ -30,6 +30,8 @@ final class SnapshotArchives: @unchecked Sendable {  // Readers hold the lock of
     private var asksCatalog: Bool
     /// Digests that are held before the catalog is asked instead: about 16 MB of them.
     private static let addedLimit = 250_000
+    /// The last `data` archive: read back, and told to the catalog, while the next one is written.
+    private var unrecorded: (archive: PublishedArchive, readBack: ReadBack)?
     /// Numbers and bytes of the `data` archives that are finished.
     private var published: [UInt64] = []
     private var bytesPublished: UInt64 = 0
@@ -93,6 +95,7 @@ final class SnapshotArchives: @unchecked Sendable {  // Readers hold the lock of
         kind: ArchiveKind, highestSnapshot: UInt64, record: (_ manifest: Digest, _ bytesAdded: UInt64, _ data: [UInt64]) -> SnapshotRecord
     ) throws -> PublishedArchive {
         if manifest.count > 0 { try flushManifest() }
+        try recordData()
         let writer = try currentWriter()
         try writer.settle()
         try session.checkRoom()
@@ -103,10 +106,11 @@ final class SnapshotArchives: @unchecked Sendable {  // Readers hold the lock of
         return commit
     }
 
-    /// Ends the threads, and throws away what is not published.
+    /// Ends the threads, and throws away what is not published. A `data` archive that cannot be told to the catalog now is found at the next start.
     func close() {
         writer?.abandon()
         writer = nil
+        try? recordData()
         pool.shutDown()
     }
 
@@ -123,17 +127,25 @@ final class SnapshotArchives: @unchecked Sendable {  // Readers hold the lock of
         guard let writer else { return }
         let archive = try writer.finish(kind: .data, time: time, highestSnapshot: session.highestSnapshot())
         self.writer = nil
-        try session.readBack(archive)
-        try session.catalog.record(archive: archive.stored, contents: archive.contents)
-        session.markReadBack(archive, lane)
-        session.remember { $0.highestArchive = max($0.highestArchive, archive.stored.name.number) }
         published.append(archive.stored.name.number)
         bytesPublished += archive.stored.size
-        // The catalog knows them now.
+        try recordData()
+        unrecorded = (archive, ReadBack(of: archive, session))
+        // All that came before it the catalog knows now.
         if !isStandalone, asksCatalog || added.count > SnapshotArchives.addedLimit {
             asksCatalog = true
             added.removeAll(keepingCapacity: true)
+            for chunk in archive.contents.chunks { added.insert(chunk.digest) }
         }
+    }
+
+    /// Tells the catalog of the last `data` archive, once it is read back.
+    private func recordData() throws {
+        guard let (archive, readBack) = unrecorded.take() else { return }
+        try readBack.finish()
+        try session.catalog.record(archive: archive.stored, contents: archive.contents)
+        session.markReadBack(archive, lane)
+        session.remember { $0.highestArchive = max($0.highestArchive, archive.stored.name.number) }
         // Writing and checking the contents took more than all else for a while.
         HeapMemory.giveBack()
     }

@@ -79,7 +79,7 @@ struct SnapshotChanges {
     }
 }
 
-/// Entries without their paths, at places of a plan.
+/// Entries without their paths and the names of their owners, at places of a plan.
 private struct PackedEntries {
     private struct Place {
         var block: UInt32
@@ -91,6 +91,9 @@ private struct PackedEntries {
     private var places: [Place]
     /// Blocks, so that growing copies nothing.
     private var blocks: [[UInt8]] = []
+    /// By user and group ID: they repeat in every entry.
+    private var userNames: [UInt32: [UInt8]] = [:]
+    private var groupNames: [UInt32: [UInt8]] = [:]
     private static let blockSize = 1 << 20
 
     init(count: Int) {
@@ -102,10 +105,14 @@ private struct PackedEntries {
     mutating func remove(at index: Int) { places[index].count = 0 }
 
     mutating func put(_ entry: Entry, at index: Int) {
-        var pathless = entry
-        pathless.path = .root
+        userNames[entry.uid] = entry.userName
+        groupNames[entry.gid] = entry.groupName
+        var bare = entry
+        bare.path = .root
+        bare.userName = []
+        bare.groupName = []
         var writer = ManifestWriter()
-        writer.add(upsert: pathless)
+        writer.add(upsert: bare)
         let bytes = writer.takeFrame()
         if blocks.last.map({ $0.count + bytes.count > PackedEntries.blockSize }) ?? true {
             blocks.append([])
@@ -124,6 +131,8 @@ private struct PackedEntries {
             throw ArchiveError(.selfCheck, "\(path) does not read back as it was read")
         }
         entry.path = path
+        entry.userName = userNames[entry.uid] ?? []
+        entry.groupName = groupNames[entry.gid] ?? []
         return entry
     }
 }

@@ -32,7 +32,8 @@ final class SnapshotReading: Sendable {
     }
 
     private let plan: PlannedEntries
-    private let order: [Int]
+    /// Indices of the plan, which holds fewer than 2^32.
+    private let order: [UInt32]
     private let catalog: Catalog
     private let sources: [Path]
     /// Read again though the catalog knows them: their content was lost.
@@ -107,7 +108,7 @@ final class SnapshotReading: Sendable {
                 if start >= order.count { break }
                 for index in order[start..<min(start + share, order.count)] {
                     if isCancelled() { throw AgentError.interrupted }
-                    progress(try read(index, reader))
+                    progress(try read(Int(index), reader))
                 }
             }
         } catch {
@@ -164,9 +165,9 @@ final class SnapshotReading: Sendable {
 
 extension PlannedEntries {
     /// Grouping by type is worth more than the codec (architecture, decision 7). Within a type, the order of the tree.
-    fileprivate var readingOrder: [Int] {
+    fileprivate var readingOrder: [UInt32] {
         let types = indices.map(type)
-        return indices.sorted { (types[$0], $0) < (types[$1], $1) }
+        return indices.map { UInt32($0) }.sorted { (types[Int($0)], $0) < (types[Int($1)], $1) }
     }
 
     /// The first bytes of the part of the name behind the last dot.
