@@ -96,6 +96,20 @@ public struct Descriptor: ~Copyable, Sendable {
         Descriptor(owning: try system { Glibc.openat(AT_FDCWD, ".", pathOnlyFlag | O_DIRECTORY | O_CLOEXEC) })
     }
 
+    /// A file in `directory` for reading and writing that no path leads to; it is gone with its last descriptor.
+    ///
+    /// Source: open(2), O_TMPFILE; a file system without it gets a file whose name is removed at once.
+    public static func unnamedFile(in directory: Path) throws(Errno) -> Descriptor {
+        do throws(Errno) {
+            return try open(directory, Options(rawValue: O_RDWR | unnamedFlag), mode: 0o600)
+        } catch .notSupported, .isDirectory, .noSuchFileOrDirectory {
+            let path = directory.appending(".\(UInt64.random(in: .min ... .max)).tmp".utf8)
+            let file = try open(path, [.readWrite, .create, .exclusive, .noFollow], mode: 0o600)
+            try path.removeFile()
+            return file
+        }
+    }
+
     /// Opens `path`, relative to this directory, without leaving it and without following any symlink.
     ///
     /// - Throws: EXDEV for an attempt to leave, ELOOP for a symlink on the way. Source: openat2(2).
@@ -118,6 +132,7 @@ public struct Descriptor: ~Copyable, Sendable {
 // Not exported to Swift by Glibc, for their definitions are behind _GNU_SOURCE. Source: asm-generic/fcntl.h.
 let pathOnlyFlag: CInt = 0o10000000
 let noAccessTimeFlag: CInt = 0o1000000
+private let unnamedFlag: CInt = 0o20000000 | O_DIRECTORY
 
 // MARK: Content
 

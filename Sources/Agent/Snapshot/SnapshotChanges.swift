@@ -1,6 +1,5 @@
 // What a snapshot changes: the entries that were read, and what is gone.
 // In: entries in the order of reading.  Out: manifest records in tree order, as often as they are needed.
-// Entries wait packed, as they stand in a manifest: of a first snapshot all of them wait until the last file is read.
 
 internal import Archiving
 internal import Kernel
@@ -10,18 +9,21 @@ struct SnapshotChanges {
     let planned: PlannedEntries
     /// In tree order.
     let deletions: [Path]
-    private var entries: PackedEntries
+    private let entries: PackedEntries
     private(set) var upsertCount = 0
 
-    init(_ plan: SnapshotPlan) {
+    /// - Parameter directory: For what memory should not hold.
+    init(_ plan: SnapshotPlan, spillingInto directory: Path) {
         planned = plan.upserts
         deletions = plan.deletions
-        entries = PackedEntries(count: planned.count)
+        entries = PackedEntries(count: planned.count, spillingInto: directory)
     }
 
     /// Takes the entry of the planned one at `index`.
-    mutating func take(_ entry: Entry, at index: Int) {
-        entries.put(entry, at: index)
+    ///
+    /// - Throws: `AgentError.failed`: there is no room for it.
+    mutating func take(_ entry: Entry, at index: Int) throws {
+        try entries.put(entry, at: index)
         upsertCount += 1
     }
 
@@ -64,7 +66,7 @@ struct SnapshotChanges {
             self.changes = changes
         }
 
-        /// - Throws: `ArchiveError` when an entry does not read back as it was packed.
+        /// - Throws: As `PackedEntries.entry`.
         mutating func next() throws -> ManifestRecord? {
             while upsert < changes.planned.count, !changes.entries.isThere(upsert) { upsert += 1 }
             let path = upsert < changes.planned.count ? changes.planned[upsert].path : nil
@@ -76,63 +78,5 @@ struct SnapshotChanges {
             defer { upsert += 1 }
             return .upsert(try changes.entries.entry(at: upsert, path))
         }
-    }
-}
-
-/// Entries without their paths and the names of their owners, at places of a plan.
-private struct PackedEntries {
-    private struct Place {
-        var block: UInt32
-        var start: UInt32
-        /// 0: nothing is there.
-        var count: UInt32 = 0
-    }
-
-    private var places: [Place]
-    /// Blocks, so that growing copies nothing.
-    private var blocks: [[UInt8]] = []
-    /// By user and group ID: they repeat in every entry.
-    private var userNames: [UInt32: [UInt8]] = [:]
-    private var groupNames: [UInt32: [UInt8]] = [:]
-    private static let blockSize = 1 << 20
-
-    init(count: Int) {
-        places = Array(repeating: Place(block: 0, start: 0), count: count)
-    }
-
-    func isThere(_ index: Int) -> Bool { places[index].count > 0 }
-
-    mutating func remove(at index: Int) { places[index].count = 0 }
-
-    mutating func put(_ entry: Entry, at index: Int) {
-        userNames[entry.uid] = entry.userName
-        groupNames[entry.gid] = entry.groupName
-        var bare = entry
-        bare.path = .root
-        bare.userName = []
-        bare.groupName = []
-        var writer = ManifestWriter()
-        writer.add(upsert: bare)
-        let bytes = writer.takeFrame()
-        if blocks.last.map({ $0.count + bytes.count > PackedEntries.blockSize }) ?? true {
-            blocks.append([])
-            blocks[blocks.count - 1].reserveCapacity(max(bytes.count, PackedEntries.blockSize))
-        }
-        let block = blocks.count - 1
-        places[index] = Place(block: UInt32(block), start: UInt32(blocks[block].count), count: UInt32(bytes.count))
-        blocks[block] += bytes
-    }
-
-    func entry(at index: Int, _ path: Path) throws -> Entry {
-        let place = places[index]
-        let start = Int(place.start)
-        var reader = ManifestReader(Array(blocks[Int(place.block)][start..<start + Int(place.count)]), of: .full)
-        guard case .upsert(var entry)? = try reader.next(previousChunks: { _ in [] }) else {
-            throw ArchiveError(.selfCheck, "\(path) does not read back as it was read")
-        }
-        entry.path = path
-        entry.userName = userNames[entry.uid] ?? []
-        entry.groupName = groupNames[entry.gid] ?? []
-        return entry
     }
 }

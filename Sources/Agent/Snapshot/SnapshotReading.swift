@@ -70,7 +70,7 @@ final class SnapshotReading: Sendable {
         limit = session.configuration.limits.readRate.map { ReadLimit(bytesPerSecond: $0, isCancelled: isCancelled) }
         shared = Monitor(
             Shared(
-                archives: archives, result: Result(changes: SnapshotChanges(plan)),
+                archives: archives, result: Result(changes: SnapshotChanges(plan, spillingInto: session.places.stateDirectory)),
                 done: SnapshotProgress(filesTotal: UInt64(plan.upserts.count), bytesTotal: plan.upserts.bytesToRead)))
     }
 
@@ -151,7 +151,7 @@ final class SnapshotReading: Sendable {
                         state.refreshed.removeAll(keepingCapacity: true)
                     }
                 } else {
-                    state.result.changes.take(reading.entry, at: index)
+                    try state.result.changes.take(reading.entry, at: index)
                     if reading.entry.kind != .directory, reading.entry.links > 1 { state.linked.append(index) }
                 }
                 if reading.entry.marks.contains(.changedWhileRead) { state.result.unsettled.append(planned.path) }
