@@ -93,7 +93,7 @@ let tests: [Target] = [
         ]),
     .testTarget(
         name: "AgentTests",
-        dependencies: ["Kernel", "Compressing", "Encrypting", "Storing", "Scheduling", "Scanning", "Rotating", "Controlling", "Agent"]),
+        dependencies: ["Kernel", "Compressing", "Encrypting", "Archiving", "Storing", "Scheduling", "Scanning", "Rotating", "Controlling", "Agent"]),
     .testTarget(
         name: "RepositoryTests",
         dependencies: [

@@ -29,7 +29,7 @@ package final class ArchiveWriter {
     /// The most chunks that one archive may hold. Source: RepositoryFormat, "Limits".
     package static let maximumChunks = 500_000
     /// Chunks at which an archive had better end: writing and checking its contents takes about 200 bytes of memory for each.
-    package static let manyChunks = 128_000
+    package static let manyChunks = 64_000
 
     /// Begins archive `number`, which must be above all that the repository ever had.
     ///
