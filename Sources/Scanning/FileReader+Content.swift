@@ -65,7 +65,7 @@ extension FileReader {
         _ file: borrowing Descriptor, _ run: Range<UInt64>, _ chunker: Chunker, _ path: Path,
         _ content: inout Content, _ sink: PlacedChunkSink
     ) throws -> UInt64 {
-        buffer.reserve(4 * chunker.sizes.maximum)
+        buffer.reserve(2 * chunker.sizes.maximum)
         // buffer[begin..<end] holds the bytes of the file at `position`, not yet handed on.
         var position = run.lowerBound
         var begin = 0

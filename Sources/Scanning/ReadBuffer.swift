@@ -4,7 +4,7 @@
 internal import Archiving
 internal import Kernel
 
-/// Grows to what the largest chunks need, about 4 MiB, and stays.
+/// Grows to twice the largest chunks, 2 or 8 MiB, and stays.
 struct ReadBuffer: ~Copyable {
     private var memory = UnsafeMutableRawBufferPointer.allocate(byteCount: FileReader.smallFileLimit, alignment: 64)
 

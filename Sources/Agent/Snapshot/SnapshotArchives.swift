@@ -36,11 +36,10 @@ final class SnapshotArchives: @unchecked Sendable {  // Readers hold the lock of
     private var published: [UInt64] = []
     private var bytesPublished: UInt64 = 0
 
-    /// Of the memory that a snapshot may take, payloads that wait to be sealed get one part in so many: in the preset they are 16 MiB, of
-    /// which more would not make two threads faster.
-    private static let shareInFlight: UInt64 = 16
     /// What one frame holds before it is compressed.
     static let frameSize = 4 << 20
+    /// The same with the header of its last entry.
+    private static let payloadRoom = frameSize + (64 << 10)
 
     /// - Parameter isSmall: A few changes: they are recompressed only when they are merged, so they go to the deep lane at once.
     init(session: Session, time: Int64, isSmall: Bool, isStandalone: Bool) throws {
@@ -50,12 +49,14 @@ final class SnapshotArchives: @unchecked Sendable {  // Readers hold the lock of
         let compression = session.configuration.compression
         level = isSmall ? compression.deep ?? compression.fast : compression.fast
         lane = isSmall || compression.deep == nil ? .deep : .fast
+        let workers = isSmall ? 1 : Machine.processors
+        // One payload for each thread and one that waits: more would not make them faster.
+        let inFlight = min(session.configuration.limits.memory / 4, UInt64((workers + 1) * SnapshotArchives.payloadRoom))
         pool = try SealingPool(
-            key: session.key, workers: isSmall ? 1 : Machine.processors, verifies: compression.verifiesWrites,
-            bytesInFlight: Int(clamping: session.configuration.limits.memory / SnapshotArchives.shareInFlight))
+            key: session.key, workers: workers, verifies: compression.verifiesWrites, bytesInFlight: Int(inFlight))
         nextNumber = try session.nextArchiveNumber()
         asksCatalog = try !isStandalone && session.catalog.hasArchives()
-        payload = DataPayload(capacity: isSmall ? 0 : SnapshotArchives.frameSize + (64 << 10))
+        payload = DataPayload(capacity: isSmall ? 0 : SnapshotArchives.payloadRoom)
     }
 
     /// Stores a chunk, unless the repository has it.
