@@ -89,8 +89,6 @@ package struct RotateResponse: Codable, Hashable, Sendable {
     package var freedBytes: Int64
     /// Why nothing, or not everything, was done; empty otherwise.
     package var message: String
-    /// True when there was too little free space to merge all; else left out.
-    package var lacksRoom: Bool?
 
     package init(snapshots: [RotationVerdict], removedArchives: Int, freedBytes: Int64, message: String) {
         self.snapshots = snapshots

@@ -683,6 +683,11 @@ class DamageTests(TroubleTestCase):
         os.unlink(archivePath(installation, victim))
         installation.run("verify", "--data", expect=DAMAGED)
         self.assertRestores(installation, 1, self.firstState(installation))
+        for command, why in (("rotate", "stands still"), ("compact", "nothing is rewritten")):
+            for json in ([], ["--json"]):
+                done = installation.attempt(command, *json)
+                self.assertEqual(done.status, PARTIAL)
+                self.assertIn(why, done.errors)
 
     def testForeignFilesInTheRepositoryAreLeftAlone(self):
         installation = self.protected()

@@ -186,7 +186,6 @@ package struct RotationRun {
                 }
             }
         } while try drop.resume(session)
-        response.lacksRoom = drop.postponed.isEmpty ? nil : true
         if !drop.postponed.isEmpty {
             response.message = "\(session.repository.path): there is not enough free space to merge all; free some on the repository's disk"
         }

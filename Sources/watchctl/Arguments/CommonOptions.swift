@@ -29,6 +29,13 @@ struct CommonOptions: ParsableArguments {
         if !text.isEmpty { for line in SafeText.cleanedLines(text) { say(line) } }
     }
 
+    /// Says what kept the work from being whole, and ends with the status of that; an empty text is whole.
+    func endInPart(because text: String) throws {
+        if text.isEmpty { return }
+        for line in SafeText.cleanedLines(text) { TextStream.problems.complain(line) }
+        throw ExitCode(ExitStatus.inPart)
+    }
+
     /// A line that shows how far the work is, where a person looks at it.
     func progress(_ verb: String, json: Bool = false) -> ProgressLine {
         ProgressLine(verb, isShown: !isQuiet && !json && ProcessIdentity.isTerminal(2))

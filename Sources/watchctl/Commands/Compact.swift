@@ -21,9 +21,12 @@ extension Watchctl {
             let total = CompactResponse(
                 rewrittenArchives: response.rewrittenArchives + rotated.removedArchives, freedBytes: response.freedBytes + rotated.freedBytes,
                 message: [rotated.message, response.message].filter { !$0.isEmpty }.joined(separator: "\n"))
-            if json.isOn { return try TextStream.output.json(total) }
-            common.say("\(SafeText.count(total.rewrittenArchives, "archive")) rewritten, \(FreedText.describe(total.freedBytes))")
-            if !total.message.isEmpty { for line in SafeText.cleanedLines(total.message) { common.say(line) } }
+            if json.isOn {
+                try TextStream.output.json(total)
+            } else {
+                common.say("\(SafeText.count(total.rewrittenArchives, "archive")) rewritten, \(FreedText.describe(total.freedBytes))")
+            }
+            try common.endInPart(because: total.message)
         }
     }
 }

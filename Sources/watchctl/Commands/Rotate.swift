@@ -26,7 +26,7 @@ extension Watchctl {
             } else {
                 for line in RotateText.lines(response, isDryRun: dryRun) { common.say(line) }
             }
-            if response.lacksRoom ?? false { throw ExitCode(ExitStatus.inPart) }
+            if !dryRun { try common.endInPart(because: response.message) }
         }
     }
 }
@@ -42,11 +42,11 @@ enum RotateText {
         if isDryRun {
             let removed = response.snapshots.count { !$0.keep }
             result.append("\(SafeText.count(removed, "snapshot")) would be removed; nothing was")
+            if !response.message.isEmpty { result += SafeText.cleanedLines(response.message) }
         } else {
             let archives = SafeText.count(response.removedArchives, "archive")
             result.append("\(archives) removed, \(FreedText.describe(response.freedBytes))")
         }
-        if !response.message.isEmpty { result += SafeText.cleanedLines(response.message) }
         return result
     }
 }
