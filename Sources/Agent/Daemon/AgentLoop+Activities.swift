@@ -50,7 +50,7 @@ extension AgentLoop {
         session?.catalog.releaseMemory()
         HeapMemory.giveBack()
         // A saved file is to be in a snapshot at once; after everything else there may be nothing to do for hours.
-        if activity.kind != .incremental { ProgramMemory.giveBack() }
+        if activity.kind != .incremental { programRests = .now() + .seconds(10) }
     }
 
     // MARK: Snapshots

@@ -68,6 +68,8 @@ final class AgentLoop {
     var conditionsDue: BootInstant?
     /// As power was found the last time.
     var wasOnBattery = false
+    /// When the pages of the program are given back: after work, and after whoever waited for it has asked what became of it.
+    var programRests: BootInstant?
 
     enum PendingRequest {
         case snapshot(SnapshotRequest, Reply<SnapshotResponse>?)
@@ -130,7 +132,11 @@ final class AgentLoop {
                 if !isOnlyWoken || wait != noted { board.note { $0.next = wait.report } }
                 noted = wait
                 announce()
-                self.wait(until: [wait.until, watchRetry.retry, announcer.again, staleAt, conditionsDue].compactMap { $0 }.min(), knowing: pending.nextDue)
+                if let due = programRests, due <= .now() {
+                    programRests = nil
+                    ProgramMemory.giveBack()
+                }
+                self.wait(until: [wait.until, watchRetry.retry, announcer.again, staleAt, conditionsDue, programRests].compactMap { $0 }.min(), knowing: pending.nextDue)
             }
         }
         watcher?.stop()
