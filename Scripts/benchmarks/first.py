@@ -14,20 +14,25 @@ TIME, MEMORY, SIZE, DEEP = "first backup, s", "first backup, peak memory, MB", "
 def measure(comparison):
     results, packed = comparison.results, os.path.join(comparison.installation.directory, "packed")
     for turn in range(comparison.options.runs):
-        for tool in comparison.tools:
-            run = comparison.start_one(tool)
-            results.add(TIME, tool.name, run.seconds)
-            results.add(MEMORY, tool.name, run.peak / 1e6)
-            results.add(SIZE, tool.name, tool.stored() / 1e6)
-            say(f"{tool.name} {run.seconds:.1f} s, {run.peak / 1e6:.0f} MB, repository {tool.stored() / 1e6:.0f} MB")
+        back_up(comparison)
         for name, line in [("tar, zstd -3 -T2", "zstd -3 -T2")] + ([("tar, xz -6", "xz -6")] if turn == 0 else []):
             run = comparison.shell(f"tar cf - . | {line} > '{packed}'")
             results.add(TIME, name, run.seconds)
             results.add(SIZE, name, os.stat(packed).st_size / 1e6)
             os.unlink(packed)
-    comparison.has_repositories = True
     for what, factor in ((TIME, 0.35), (SIZE, 0.70), (MEMORY, 1.0)):
         results.at_most(what, factor)
+
+
+def back_up(comparison):
+    """Each tool once, into a fresh repository."""
+    for tool in comparison.tools:
+        run = comparison.start_one(tool)
+        comparison.results.add(TIME, tool.name, run.seconds)
+        comparison.results.add(MEMORY, tool.name, run.peak / 1e6)
+        comparison.results.add(SIZE, tool.name, tool.stored() / 1e6)
+        say(f"{tool.name} {run.seconds:.1f} s, {run.peak / 1e6:.0f} MB, repository {tool.stored() / 1e6:.0f} MB")
+    comparison.has_repositories = True
 
 
 def measure_deep(comparison):

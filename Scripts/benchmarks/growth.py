@@ -3,7 +3,7 @@
 In:  --sizes, --runs.  Out: a table for each size, the goals between sizes, and with --chart FILE a drawing.
 Each size has a tree and repositories of its own, which go before the next is made.
 """
-from benchmarks import first, incremental
+from benchmarks import first, idle, incremental, restore
 from benchmarks.arguments import count
 from benchmarks.chart import chart
 from benchmarks.comparison import OURS, Comparison
@@ -14,8 +14,9 @@ from benchmarks.outcome import say
 from benchmarks.peers import ENVIRONMENT, require_peers
 from benchmarks.workplace import require_space, workplace
 
-DRAWN = (first.TIME, first.MEMORY, incremental.UNCHANGED, incremental.SAVED)
-SPACE_FOR_ENTRY, TOLERANCE = 8 << 10, 0.2
+DRAWN = (first.TIME, first.MEMORY, first.SIZE, incremental.UNCHANGED, incremental.SAVED, restore.ALL, restore.ONE, incremental.STATUS,
+         restore.LIST, idle.RESIDENT)
+SPACE_FOR_ENTRY, TOLERANCE = 12 << 10, 0.2
 
 
 def add_arguments(parser):
@@ -47,12 +48,10 @@ def measure(options, binaries, size):
             GrowingTree(installation.source, size, options.seed).make()
             comparison = Comparison(options, installation)
             for _ in range(options.runs):
-                for tool in comparison.tools:
-                    done = comparison.start_one(tool)
-                    comparison.results.add(first.TIME, tool.name, done.seconds)
-                    comparison.results.add(first.MEMORY, tool.name, done.peak / 1e6)
-            comparison.has_repositories = True
+                first.back_up(comparison)
             incremental.measure(comparison)
+            restore.measure_fast_lane(comparison)
+            idle.measure(comparison)
             if size >= 1_000_000:
                 comparison.results.at_most(first.MEMORY, 0.5)
             machine = describe_machine(directory, installation.watchctl)

@@ -10,11 +10,18 @@ from benchmarks import first
 from benchmarks.outcome import require
 from benchmarks.trees import fingerprint
 
-ALL, LIST = "full restore, s", "list of snapshots, s"
+ALL, ONE, LIST = "full restore, s", "one file out, fast lane, s", "list of snapshots, s"
 QUESTIONS = 4                                          # for each of the runs
 
 
 def measure(comparison):
+    expected = measure_fast_lane(comparison)
+    first.measure_deep(comparison)
+    questions(comparison, expected, "one file out, deep lane, s", 0.25)
+
+
+def measure_fast_lane(comparison):
+    """Returns the fingerprint of the source."""
     if not comparison.has_repositories:
         comparison.start()
     it, results = comparison.installation, comparison.results
@@ -30,13 +37,12 @@ def measure(comparison):
         results.add(ALL, "cp -a", comparison.shell(f"cp -a . '{target}'").seconds)
         shutil.rmtree(target)
     results.at_most(ALL, 0.5)
-    questions(comparison, expected, "one file out, fast lane, s", 0.05)
+    questions(comparison, expected, ONE, 0.05)
     for _ in range(comparison.options.runs * QUESTIONS):
         for tool in comparison.tools:
             results.add(LIST, tool.name, tool.list().seconds)
     results.limit(LIST, 0.015)
-    first.measure_deep(comparison)
-    questions(comparison, expected, "one file out, deep lane, s", 0.25)
+    return expected
 
 
 def questions(comparison, expected, what, factor):
