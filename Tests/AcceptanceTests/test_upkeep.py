@@ -67,7 +67,9 @@ class UpkeepTestCase(InstallationTestCase):
 
     def startDaemon(self):
         self.installation.startDaemon()
-        self.installation.waitForStatus(lambda status: status["verdict"] == "protected" and status["activity"]["state"] == "idle", "protection")
+        # Until it has compared everything once, that would take a snapshot of its own.
+        self.installation.waitForStatus(lambda status: status["verdict"] == "protected" and status["watch"]["reconciles"] > 0
+                                        and status["activity"]["state"] == "idle", "protection")
 
 
 class ForgetTests(UpkeepTestCase):
