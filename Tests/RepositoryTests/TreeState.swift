@@ -121,8 +121,17 @@ struct SnapshotReader {
         var state = TreeState()
         var entries: [Entry] = []
         try session.catalog.forEachEntry(below: .root, at: snapshot, includingContent: true) { entries.append($0) }
+        try readContents(of: entries)
         for entry in entries { state.lines[entry.path] = .init(entry, digest: entry.kind == .file ? digest(of: entry) : nil) }
         return state
+    }
+
+    /// In the order of the archives, so that each frame is decoded once.
+    private mutating func readContents(of entries: [Entry]) throws {
+        let unread = entries.filter { $0.kind == .file && !$0.content.chunks.isEmpty && digests[$0.content] == nil }
+        let places = try session.catalog.locations(of: unread.map { $0.content.chunks[0] })
+            .map { ($0?.archive ?? 0, $0?.frame ?? 0) }
+        for (entry, _) in zip(unread, places).sorted(by: { $0.1 < $1.1 }) { _ = digest(of: entry) }
     }
 
     private mutating func digest(of entry: Entry) -> Digest? {
