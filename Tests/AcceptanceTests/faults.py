@@ -104,7 +104,7 @@ class Faults:
 def report(name, counts):
     """Adds counts to NAME.json in the directory AUTO_BACKUP_REPORT, for the documentation; without it nothing.
 
-    counts: {operation: number}; numbers of one name are added up.
+    counts: {what: number}, or {what: {column: number}}; numbers of one name are added up.
     """
     folder = os.environ.get("AUTO_BACKUP_REPORT")
     if not folder:
@@ -114,8 +114,11 @@ def report(name, counts):
     if os.path.exists(file):
         with open(file) as reading:
             found = json.load(reading)
-    for key, number in counts.items():
-        found[key] = found.get(key, 0) + number
+    for what, count in counts.items():
+        if isinstance(count, dict):
+            found[what] = dict(collections.Counter(found.get(what, {})) + collections.Counter(count))
+        else:
+            found[what] = found.get(what, 0) + count
     with open(file, "w") as writing:
         json.dump(found, writing, indent=1, sort_keys=True)
         writing.write("\n")

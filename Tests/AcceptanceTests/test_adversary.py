@@ -55,7 +55,8 @@ class ServerTests(DamageTestCase):
             self.count += 1
 
     def tearDown(self):
-        report("adversary", {f"server, {self.id().rsplit('.', 1)[1][4:].lower()}": self.count})
+        words = re.findall("[A-Z][a-z]*", self.id().rsplit(".", 1)[1])
+        report("adversary", {f"server, {' '.join(words).lower()}": self.count})
         if self.problems:
             self.fail("\n".join(self.problems))
 

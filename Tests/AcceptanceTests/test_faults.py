@@ -109,14 +109,17 @@ class FaultTestCase(InstallationTestCase):
             if done.status != DONE and fault.how in (SHORT, SLOW, errno.EINTR):
                 wrong.append("this is no failure")
             wrong += check(done, path) + self.wrongAfterwards()
-            self.counts["faults injected" if hit else "faults not reached"] += 1
-            self.counts[f"exit status {done.status}"] += hit > 0
+            self.counts["faults" if hit else "not reached"] += 1
+            if hit:
+                self.counts[f"exit {done.status}"] += 1
             if wrong:
                 said = done.errors.strip() or done.output.decode("utf-8", "replace").strip()
                 self.problems.append(f"{command[0]}, {describe(fault)} at {path[len(below):]!r}: {'; '.join(wrong)}\n    {done.status} {said}")
-        name = f"{' '.join(part for part in command if '/' not in part)}, {os.path.basename(below) or below}"
-        print(f"{name}: {sum(calls.values())} calls, {dict(self.counts)}", file=sys.stderr, flush=True)
-        report("faults", {f"{name}: {key}": number for key, number in self.counts.items()} | {f"{name}: calls": sum(calls.values())})
+        place = "state" if below == self.installation.state else os.path.basename(below)
+        name = f"{' '.join(part for part in command if '/' not in part)}, {place}"
+        self.counts["calls"] = sum(calls.values())
+        print(f"{name}: {dict(self.counts)}", file=sys.stderr, flush=True)
+        report("faults", {name: self.counts})
         self.counts.clear()
 
     def wrongMessage(self, errors, fault, path):
@@ -352,7 +355,7 @@ class DeviceTests(InstallationTestCase):
             self.again(image, mount)
 
         self.assertFailsAndGoesOn(lambda: None, mend)
-        report("faults", {"device without room behind it": 1})
+        report("faults", {"device without room behind it": {"faults": 1}})
 
     def testDiskThatCannotBeReadAnyMore(self):
         """The end of the disk is gone: reading there is an I/O error, and costs only the files that stand there."""
@@ -388,7 +391,7 @@ class DeviceTests(InstallationTestCase):
             self.assertEqual(len(file.read()), 100_000)
         self.assertRestores(1, self.before)
         os.truncate(image, size)
-        report("faults", {"device that cannot be read": 1})
+        report("faults", {"device that cannot be read": {"faults": 1}})
 
     def place(self, path):
         """Where a file's longest part lies on its disk. Source: filefrag(8)."""
@@ -426,7 +429,7 @@ class DeviceTests(InstallationTestCase):
             self.again(place, mount)
 
         self.assertFailsAndGoesOn(lambda: load(f"0 {sectors} error"), mend)
-        report("faults", {"device that refuses everything": 1})
+        report("faults", {"device that refuses everything": {"faults": 1}})
 
 
 if __name__ == "__main__":
