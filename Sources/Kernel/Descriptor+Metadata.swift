@@ -25,9 +25,15 @@ extension Descriptor {
     }
 
     /// The flags that chattr(1) shows; 0 where the file system has none. Source: ioctl_iflags(2).
-    public borrowing func inodeFlags() -> UInt32 {
+    public borrowing func inodeFlags() throws(Errno) -> UInt32 {
+        let raw = rawValue
         var flags: UInt32 = 0
-        return clinux_get_inode_flags(rawValue, &flags) == 0 ? flags : 0
+        do throws(Errno) {
+            _ = try system { clinux_get_inode_flags(raw, &flags) }
+            return flags
+        } catch .inappropriateIOCTLForDevice, .notSupported, .invalidArgument, .noFunction {
+            return 0
+        }
     }
 
     public borrowing func setInodeFlags(_ flags: UInt32) throws(Errno) {

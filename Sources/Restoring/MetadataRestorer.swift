@@ -58,7 +58,7 @@ final class MetadataRestorer: Sendable {
         let (uid, gid) = ids(of: entry)
         let hasSameAttributes = try Set(file.extendedAttributes()) == Set(entry.attributes)
         return hasSameAttributes && status.mode == entry.mode && status.uid == uid && status.gid == gid && status.modified == entry.modified
-            && InodeFlags.settable(file.inodeFlags()) == InodeFlags.settable(entry.inodeFlags)
+            && InodeFlags.settable((try? file.inodeFlags()) ?? 0) == InodeFlags.settable(entry.inodeFlags)
     }
 
     // MARK: Flags
@@ -66,7 +66,7 @@ final class MetadataRestorer: Sendable {
     /// Of a file that is still empty: those that say how its content is kept.
     func applyStorageFlags(of entry: Entry, to file: borrowing Descriptor) {
         let wanted = entry.inodeFlags & InodeFlags.storage
-        if wanted != 0 { try? file.setInodeFlags(file.inodeFlags() | wanted) }
+        if wanted != 0 { try? file.setInodeFlags(try file.inodeFlags() | wanted) }
     }
 
     /// Sets those of an entry's flags that a person chooses; those that would forbid further names of a file wait for `seal`.
@@ -95,7 +95,7 @@ final class MetadataRestorer: Sendable {
     }
 
     private func set(_ flags: UInt32, at place: Path, on file: borrowing Descriptor) {
-        var present = file.inodeFlags()
+        var present = (try? file.inodeFlags()) ?? 0
         let wanted = present ^ InodeFlags.settable(present ^ flags)
         if wanted == present || (try? file.setInodeFlags(wanted)) != nil { return }
         // A flag that this file system does not have must not cost the others.

@@ -164,7 +164,13 @@ extension DirectoryComparison {
     private func isNoDump(_ name: UnsafePointer<CChar>, _ place: borrowing Place) -> Bool {
         // What cannot be opened is named when it is read.
         guard let file = try? Descriptor.open(name, in: place.descriptor, [.read, .noFollow, .nonBlocking]) else { return false }
-        return file.inodeFlags() & noDumpFlag != 0
+        return hasNoDump(file)
+    }
+
+    /// A file that does not say whether it has the flag is taken along; what it did not say is named when it is read.
+    func hasNoDump(_ file: borrowing Descriptor) -> Bool {
+        let flags = try? file.inodeFlags()
+        return (flags ?? 0) & noDumpFlag != 0
     }
 
     func hasChildren(_ node: NodeID) throws -> Bool {

@@ -145,7 +145,7 @@ final class DirectoryComparison {
                 let path = place.task.path
                 if bytes == ExcludeRules.cacheTagSignature { place.contentRule = RuleOrigin(text: path.bytes, place: .cacheDirectory(path)) }
             }
-            if place.descriptor.inodeFlags() & noDumpFlag != 0 {
+            if hasNoDump(place.descriptor) {
                 let path = place.task.path
                 place.contentRule = RuleOrigin(text: path.bytes, place: .noDump(path))
                 plan.counts.noDump += 1

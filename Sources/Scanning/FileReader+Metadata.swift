@@ -17,7 +17,7 @@ extension FileReader {
             return entry
         }
         var entry = Entry(path: path, status: try problem(path, .status) { () throws(Errno) in try opened.status() })
-        entry.inodeFlags = opened.inodeFlags()
+        try readFlags(of: &entry) { () throws(Errno) in try opened.inodeFlags() }
         try readAttributes(of: &entry) { () throws(Errno) in try opened.extendedAttributes() }
         return entry
     }
@@ -26,16 +26,27 @@ extension FileReader {
         try readAttributes(of: &entry) { () throws(Errno) in try ExtendedAttribute.all(of: name, in: directory.descriptor) }
     }
 
-    /// Those that cannot be had stay as they were known, and the next scan asks for them again.
     func readAttributes(of entry: inout Entry, _ get: () throws(Errno) -> [ExtendedAttribute]) throws {
+        try read(\.attributes, of: &entry, .attributes, get)
+    }
+
+    func readFlags(of entry: inout Entry, _ get: () throws(Errno) -> UInt32) throws {
+        try read(\.inodeFlags, of: &entry, .flags, get)
+    }
+
+    /// What cannot be had stays as it was known, and the next scan asks for it again.
+    private func read<Value>(
+        _ field: WritableKeyPath<Entry, Value>, of entry: inout Entry, _ step: ScanProblem.Step, _ get: () throws(Errno) -> Value
+    ) throws {
         do throws(Errno) {
-            entry.attributes = try get()
+            entry[keyPath: field] = try get()
         } catch {
-            let problem = ScanProblem(path: entry.path, errno: error, step: .attributes)
+            let problem = ScanProblem(path: entry.path, errno: error, step: step)
             if problem.isVanished || error == .staleNFSFileHandle { throw problem }
-            if problems.last != problem { problems.append(problem) }
+            // A file that changes while it is read is asked several times.
+            if !problems.suffix(2).contains(problem) { problems.append(problem) }
             let known = try state.liveEntry(entry.path)
-            if let known, known.kind == entry.kind { entry.attributes = known.attributes }
+            if let known, known.kind == entry.kind { entry[keyPath: field] = known[keyPath: field] }
             // A permission comes with a change of the inode, or from without, and then for many: all would be read at each scan.
             if error != .permissionDenied, error != .notPermitted { entry.marks.insert(.racy) }
         }

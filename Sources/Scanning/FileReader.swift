@@ -35,7 +35,7 @@ package final class FileReader {
     private var accounts = AccountNames()
     private var linkedContents = LinkedContents()
     var buffer = ReadBuffer()
-    /// What went wrong without costing the entry: extended attributes that could not be read.
+    /// What went wrong without costing the entry: extended attributes or flags that could not be read.
     package internal(set) var problems: [ScanProblem] = []
 
     /// - Parameters:
@@ -128,7 +128,7 @@ package final class FileReader {
                 if FileReader.isRacy(before, start) { entry.marks.insert(.racy) }
             }
             try readAttributes(of: &entry) { () throws(Errno) in try file.extendedAttributes() }
-            entry.inodeFlags = file.inodeFlags()
+            try readFlags(of: &entry) { () throws(Errno) in try file.inodeFlags() }
             let after = try problem(path, .status) { () throws(Errno) in try file.status() }
             if FileReader.holdsStill(before, after), entry.size == before.size {
                 if before.links > 1, entry.marks.isEmpty { linkedContents.keep(entry.content, of: before) }

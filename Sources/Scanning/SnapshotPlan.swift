@@ -72,6 +72,7 @@ package struct ScanProblem: Error, Hashable, Sendable {
         case listing = "listed"
         case reading = "read"
         case attributes = "asked for its extended attributes"
+        case flags = "asked for its flags"
         case ignoreFile = "read for its exclude patterns"
     }
 

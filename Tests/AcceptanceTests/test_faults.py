@@ -225,6 +225,31 @@ class SnapshotTests(FaultTestCase):
         self.each(self.installation.state, ["snapshot"], self.checkSnapshot, (DONE, FAILED))
 
 
+    def testWhatAFileDoesNotTellOfItself(self):
+        """Whether a question for its attributes or its flags: the answer that was known stays. No answer was taken for "no flags" once."""
+        path = f"{self.source}/folder/changes"
+        hasFlags = subprocess.run(["chattr", "+A", path], stderr=subprocess.DEVNULL).returncode == 0
+        setAttribute(path, "user.note", b"kept")
+        self.take()
+        write(path, noise(self.random, 3000))
+        faults = Faults(self.installation, path)
+        for number in range(1, 100):
+            faults.order(Fault("attribute", number, errno.EIO, False))
+            done = self.installation.attempt("snapshot", "--full", environment=faults.environment)
+            if not faults.failed:
+                break
+            self.assertEqual(done.status, PARTIAL, done)
+            self.assertIn(f"{path}: cannot be asked for its ", done.errors)
+            target = f"{self.installation.directory}/check"
+            removeTree(target)
+            self.installation.run("restore", "--to", target)
+            found = self.installation.restored(target, path)
+            self.assertEqual(os.getxattr(found, "user.note"), b"kept")
+            if hasFlags:
+                self.assertIn("A", subprocess.run(["lsattr", found], stdout=subprocess.PIPE, text=True, check=True).stdout.split()[0])
+        self.assertGreater(number, 3)
+
+
 class RestoreTests(FaultTestCase):
     def testRepository(self):
         self.each(self.installation.repository, ["restore", "--to", self.target], self.checkRestore, (DONE, FAILED, PARTIAL))

@@ -97,7 +97,7 @@ final class SampleRepository {
         _ place: Path, into entry: inout Entry, _ payload: inout DataPayload, _ writer: ArchiveWriter, _ frameLimit: Int
     ) throws {
         let file = try Descriptor.open(place, [.read])
-        entry.inodeFlags = file.inodeFlags()
+        entry.inodeFlags = try file.inodeFlags()
         var end: UInt64 = 0
         while end < entry.size {
             let data = try file.nextData(from: end) ?? (entry.size, entry.size)
