@@ -158,15 +158,16 @@ package final class Catalog: Sendable {
 
     /// Errors of SQLite and of this module name the file; those of closures pass as they are.
     private static func located(_ error: any Error, _ path: Path) -> any Error {
+        var found: CatalogError
         switch error {
-        case let error as DatabaseError:
-            return CatalogError(error, path: path)
-        case var error as CatalogError:
-            if error.path.isRoot { error.path = path }
-            return error
-        default:
-            return error
+        case let error as DatabaseError: found = CatalogError(error, path: path)
+        case let error as CatalogError: found = error
+        default: return error
         }
+        if found.path.isRoot { found.path = path }
+        // A header of another format forbids writing, too, which ours never does. Source: sqlite.org, "Database File Format", 1.3.3.
+        if found.code == .readOnly { found.code = found.path.isWritable ? .corrupt : .io }
+        return found
     }
 
     private static func configuration() -> Configuration {

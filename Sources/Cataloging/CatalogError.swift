@@ -9,6 +9,8 @@ package struct CatalogError: Error, Hashable, Sendable {
     package enum Code: String, Hashable, Sendable, CaseIterable {
         /// Not a database, a damaged one, or one that contradicts itself.
         case corrupt
+        /// SQLite takes it for one that nobody may write. `Catalog` tells whether that is so (`io`) or its header is damaged (`corrupt`).
+        case readOnly
         /// Of another repository.
         case otherRepository
         /// Its schema is of another version of this program.
@@ -67,7 +69,8 @@ package struct CatalogError: Error, Hashable, Sendable {
             case 11, 26, 19, 1: .corrupt
             case 5, 6: .busy  // SQLITE_BUSY, SQLITE_LOCKED
             case 13: .full  // SQLITE_FULL
-            case 3, 8, 10, 14, 23: .io  // SQLITE_PERM, _READONLY, _IOERR, _CANTOPEN, _AUTH
+            case 8: .readOnly  // SQLITE_READONLY
+            case 3, 10, 14, 23: .io  // SQLITE_PERM, _IOERR, _CANTOPEN, _AUTH
             default: .database
             }
         self.init(code, printable(message.utf8), path: path)

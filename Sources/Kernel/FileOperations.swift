@@ -95,6 +95,12 @@ extension Path {
     /// True when something stands here, whatever it is.
     public var exists: Bool { (try? FileStatus(of: self)) != nil }
 
+    /// True when this process may write what stands here. Source: faccessat(2).
+    public var isWritable: Bool {
+        let text = ("/".utf8 + bytes).map { CChar(bitPattern: $0) } + [0]
+        return (try? system { Glibc.faccessat(AT_FDCWD, text, W_OK, AT_EACCESS) }) != nil
+    }
+
     /// The same place with every symlink on the way resolved. Source: realpath(3). The path must exist.
     public func resolved() throws(Errno) -> Path {
         guard let pointer = realpath(terminated, nil) else { throw Errno(rawValue: errno) }

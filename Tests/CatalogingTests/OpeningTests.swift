@@ -87,6 +87,14 @@ struct OpeningTests {
         try Catalog.discard(at: fixture.path)
     }
 
+    /// SQLite takes a format of tomorrow for a file that nobody may write: a rebuild gave up on it.
+    @Test func aHeaderThatForbidsWritingIsCorrupt() throws {
+        let fixture = try CatalogFixture()
+        try fixture.catalog.close()
+        try overwrite(fixture.path, at: 18, count: 1)
+        #expect(code { _ = try Catalog.open(at: fixture.path, repository: CatalogFixture.repository) } == .corrupt)
+    }
+
     @Test func aTruncatedFileIsCorrupt() throws {
         let fixture = try CatalogFixture()
         try fixture.record((0..<500).map { .upsert(file("/home/me/\(10_000 + $0)", "\($0)")) })
