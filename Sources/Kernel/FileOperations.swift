@@ -97,7 +97,7 @@ extension Path {
 
     /// True when this process may write what stands here. Source: faccessat(2).
     public var isWritable: Bool {
-        let text = ("/".utf8 + bytes).map { CChar(bitPattern: $0) } + [0]
+        let text = terminated
         return (try? system { Glibc.faccessat(AT_FDCWD, text, W_OK, AT_EACCESS) }) != nil
     }
 

@@ -31,12 +31,14 @@ struct OpeningTests {
             let lines = String(decoding: try #require(Path("/proc/locks")).readFile(), as: UTF8.self).split(separator: "\n")
             return lines.count { $0.contains(" \(ProcessIdentity.pid) ") && $0.contains(":\(inode) ") }
         }
+        // The kernel's list is read in parts, and can miss a line while other tests lock and unlock; a lock that is lost never shows again.
+        func areThere(_ count: Int) throws -> Bool { try (0..<100).contains { _ in try locks() >= count } }
+        #expect(try areThere(1))
         let before = try locks()
-        #expect(before > 0)
         let second = try Catalog.open(at: fixture.path, repository: CatalogFixture.repository)
-        #expect(try locks() >= before)
+        #expect(try areThere(before))
         try second.close()
-        #expect(try locks() >= before)
+        #expect(try areThere(before))
     }
 
     @Test func whatWasRecordedOutlivesTheProcess() throws {
