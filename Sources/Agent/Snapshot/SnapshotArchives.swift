@@ -24,12 +24,11 @@ final class SnapshotArchives: @unchecked Sendable {  // Readers hold the lock of
     private var payload: DataPayload
     private var manifest = ManifestWriter()
     private var manifestHasher = SHA256Hasher()
-    /// Stored by this snapshot: the catalog does not know them all yet.
+    /// Stored by this snapshot, and not yet told to the catalog.
     private var added: Set<Digest> = []
-    /// False as long as all that the catalog knows is in `added`, as in a first snapshot: it need not be asked then.
-    private var asksCatalog: Bool
-    /// Digests that are held before the catalog is asked instead: about 16 MB of them.
-    private static let addedLimit = 250_000
+    /// What the catalog can know, if that is what this snapshot has told it: in a first one nearly every chunk is new, and need not be
+    /// asked for.
+    private var told: DigestFilter?
     /// The last `data` archive: read back, and told to the catalog, while the next one is written.
     private var unrecorded: (archive: PublishedArchive, readBack: ReadBack)?
     /// Numbers and bytes of the `data` archives that are finished.
@@ -41,8 +40,10 @@ final class SnapshotArchives: @unchecked Sendable {  // Readers hold the lock of
     /// The same with the header of its last entry.
     private static let payloadRoom = frameSize + (64 << 10)
 
-    /// - Parameter isSmall: A few changes: they are recompressed only when they are merged, so they go to the deep lane at once.
-    init(session: Session, time: Int64, isSmall: Bool, isStandalone: Bool) throws {
+    /// - Parameters:
+    ///   - isSmall: A few changes: they are recompressed only when they are merged, so they go to the deep lane at once.
+    ///   - expected: About how many chunks will come.
+    init(session: Session, time: Int64, isSmall: Bool, isStandalone: Bool, expecting expected: Int) throws {
         self.session = session
         self.time = time
         self.isStandalone = isStandalone
@@ -55,7 +56,7 @@ final class SnapshotArchives: @unchecked Sendable {  // Readers hold the lock of
         pool = try SealingPool(
             key: session.key, workers: workers, verifies: compression.verifiesWrites, bytesInFlight: Int(inFlight))
         nextNumber = try session.nextArchiveNumber()
-        asksCatalog = try !isStandalone && session.catalog.hasArchives()
+        told = try session.catalog.hasArchives() ? nil : DigestFilter(expecting: expected)
         payload = DataPayload(capacity: isSmall ? 0 : SnapshotArchives.payloadRoom)
     }
 
@@ -64,7 +65,7 @@ final class SnapshotArchives: @unchecked Sendable {  // Readers hold the lock of
     /// - Throws: `StorageError`, `CatalogError`: the snapshot cannot be finished then.
     func store(_ bytes: UnsafeRawBufferPointer, _ digest: Digest, path: Path, chunkOffset: UInt64?, status: FileStatus) throws {
         if added.contains(digest) { return }
-        if asksCatalog, try session.catalog.isStored(digest) { return }
+        if !isStandalone, told?.mayContain(digest) ?? true, try session.catalog.isStored(digest) { return }
         if payload.count > 0, payload.count + bytes.count > SnapshotArchives.frameSize { try flush() }
         payload.append(
             bytes, digest: digest, path: path, chunkOffset: chunkOffset, mode: status.mode, modified: status.modified,
@@ -132,12 +133,6 @@ final class SnapshotArchives: @unchecked Sendable {  // Readers hold the lock of
         bytesPublished += archive.stored.size
         try recordData()
         unrecorded = (archive, ReadBack(of: archive, session))
-        // All that came before it the catalog knows now.
-        if !isStandalone, asksCatalog || added.count > SnapshotArchives.addedLimit {
-            asksCatalog = true
-            added.removeAll(keepingCapacity: true)
-            for chunk in archive.contents.chunks { added.insert(chunk.digest) }
-        }
     }
 
     /// Tells the catalog of the last `data` archive, once it is read back.
@@ -147,6 +142,13 @@ final class SnapshotArchives: @unchecked Sendable {  // Readers hold the lock of
         try session.catalog.record(archive: archive.stored, contents: archive.contents)
         session.markReadBack(archive, lane)
         session.remember { $0.highestArchive = max($0.highestArchive, archive.stored.name.number) }
+        // A standalone snapshot takes nothing from the archives of others, so it does not ask for what they hold.
+        if !isStandalone {
+            for chunk in archive.contents.chunks {
+                added.remove(chunk.digest)
+                told?.insert(chunk.digest)
+            }
+        }
         // Writing and checking the contents took more than all else for a while.
         HeapMemory.giveBack()
     }

@@ -53,7 +53,8 @@ package struct SnapshotPipeline {
 
         let isFull = order.recording == .full || parent == nil
         let archives = try SnapshotArchives(
-            session: session, time: started.milliseconds, isSmall: plan.isSmall, isStandalone: order.standalone)
+            session: session, time: started.milliseconds, isSmall: plan.isSmall, isStandalone: order.standalone,
+            expecting: plan.upserts.count)
         defer { archives.close() }
         try session.checkRoom()
         let reading = try SnapshotReading(plan, into: archives, session: session, healed: outcome.healed, isCancelled: isCancelled)
