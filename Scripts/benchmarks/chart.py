@@ -6,7 +6,7 @@ import html
 import math
 
 COLOURS = ("#0a6e4f", "#b5541c", "#4a5fa5", "#888888")
-WIDTH, HEIGHT, EDGE = 260, 200, 48                     # of one drawing; pixels
+WIDTH, HEIGHT, EDGE = 280, 200, 48                     # of one drawing; pixels
 COLUMNS = 5
 
 

@@ -20,9 +20,9 @@ FILES = {
     "usr/share/fish/vendor_completions.d/watchd.fish", "usr/share/fish/vendor_completions.d/watchctl.fish",
     "usr/share/man/man1/watchctl.1.gz", "usr/share/man/man8/watchd.8.gz",
     "usr/share/doc/auto-backup/copyright", "usr/share/doc/auto-backup/changelog.gz", "usr/share/doc/auto-backup/README.md",
-    "usr/share/doc/auto-backup/RepositoryFormat.md", "usr/share/doc/auto-backup/recover.py",
+    "usr/share/doc/auto-backup/RepositoryFormat.md", "usr/share/doc/auto-backup/recover.py", "usr/share/doc/auto-backup/growth.svg",
     *(f"usr/share/doc/auto-backup/{name}.md" for name in (
-        "FirstDay", "GettingFilesBack", "NewComputer", "Protection", "HowItWorks", "HowWeKnow", "JSONForms", "Hooks", "WhatIsKept")),
+        "FirstDay", "GettingFilesBack", "NewComputer", "Protection", "HowItWorks", "HowWeKnow", "HowFast", "JSONForms", "Hooks", "WhatIsKept")),
     *(f"usr/share/auto-backup/schemas/{name}.schema.json" for name in (
         "compact", "diff", "doctor", "explain", "find", "history", "ls", "repair", "restore", "rotate", "snapshot", "snapshot-dry-run", "snapshots",
         "stats", "status", "verify")),
