@@ -216,7 +216,8 @@ class RestoringByHandTests(FindingTestCase):
 
     def testARestoreThatIsEndedSaysHowFarItCame(self):
         installation = self.install()
-        for number in range(6000):
+        # Enough that it is not over before the first of them are seen.
+        for number in range(20_000):
             write(f"{installation.source}/{number // 100}/{number}", b"%d" % number)
         installation.snapshot()
         target = f"{installation.directory}/target"

@@ -430,7 +430,8 @@ class HealingTests(RepairTestCase):
         gone = self.damage("incremental", 0).remove() | self.damage("data", 0).remove()
         # The next thing that it does with the archives shows it; a full snapshot compares everything.
         self.installation.snapshot("--full")
-        self.installation.run("rotate")
+        # It stands still as long as nothing is mended.
+        self.installation.run("rotate", expect=(DONE, PARTIAL))
         self.waitUntilRepaired()
         self.installation.waitForStatus(lambda status: "repository-damaged" not in reasonCodes(status), "mended")
         self.checkRestores([earlier for earlier in self.moments if earlier <= number], self.lostStates(gone, self.moments))
