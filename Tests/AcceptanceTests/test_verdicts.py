@@ -68,6 +68,20 @@ class DaemonTests(VerdictTestCase):
         self.type(installation, remedy)
         self.waitForVerdict(installation, "protected")
 
+    def testStarting(self):
+        """Until it listens it is not said to hang, for then a restart is advised, which begins everything again."""
+        installation = self.running()
+        installation.stopDaemon()
+        installation.startDaemon(wait=False)
+
+        def isProtected():
+            report = installation.status()
+            self.assertNotIn("daemon-hung", reasonCodes(report))
+            self.assertEqual("daemon-starting" in reasonCodes(report), report["verdict"] == "degraded", report)
+            return report["verdict"] == "protected"
+
+        installation.waitUntil(isProtected, "protection")
+
     def testHanging(self):
         """A process that is stopped holds its lock, and its socket takes connections."""
         installation = self.running()

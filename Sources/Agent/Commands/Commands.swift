@@ -81,22 +81,36 @@ extension Commands {
 extension Commands {
     /// The daemon's report; without one, what it left behind, as `stopped`.
     package func status() -> StatusReport {
-        if let report = try? client.status() { return report }
-        let hung = installation.isDaemonRunning
+        let failure: any Error
+        do {
+            return try client.status()
+        } catch {
+            failure = error
+        }
+        let (verdict, reason) = verdict(without: failure)
         let stored = (try? installation.places.statusFile.readFile(limit: 1 << 20))
             .flatMap { try? ControlJSON.decode(StatusReport.self, from: $0) }
         var report = stored ?? emptyReport()
-        report.verdict = hung ? .unprotected : .stopped
-        report.daemon.running = hung
-        if !hung { report.daemon.pid = nil }
+        report.verdict = verdict
+        report.daemon.running = verdict != .stopped
+        if verdict == .stopped { report.daemon.pid = nil }
         report.activity = .init(state: "idle", progress: nil, next: nil)
-        report.reasons.insert(
-            hung
-                ? .init(code: "daemon-hung", message: "the daemon runs and does not answer", remedy: "watchctl restart")
-                : .init(code: "daemon-stopped", message: "no daemon runs: nothing is being backed up", remedy: "watchctl start"), at: 0)
+        report.reasons.insert(reason, at: 0)
         for obstacle in obstacles(to: &report) { report.reasons.insert(obstacle, at: 1) }
         addRepository(to: &report)
         return report
+    }
+
+    /// What it means that the daemon gave no report.
+    private func verdict(without failure: any Error) -> (StatusReport.Verdict, StatusReport.Reason) {
+        guard installation.isDaemonRunning else {
+            return (.stopped, .init(code: "daemon-stopped", message: "no daemon runs: nothing is being backed up", remedy: "watchctl start"))
+        }
+        // Nobody listens yet, for it brings the catalog up to date first, or makes it anew; or no more, for it finishes what it has begun.
+        if case ControlError.notRunning = failure, installation.daemonStarted.map({ Timestamp.now().duration(since: $0) < .seconds(3600) }) ?? false {
+            return (.degraded, .init(code: "daemon-starting", message: "the daemon is starting, or about to end", remedy: "wait for it: watchctl status --watch"))
+        }
+        return (.unprotected, .init(code: "daemon-hung", message: "the daemon runs and does not answer", remedy: "watchctl restart"))
     }
 
     /// What would keep a daemon from working, as it is now: what an earlier report said of that is taken out of it.

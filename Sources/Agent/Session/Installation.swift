@@ -45,6 +45,9 @@ package struct Installation: Sendable {
         return (try? file.tryLock(.shared)) == false
     }
 
+    /// When the daemon that runs began, or the last one did.
+    package var daemonStarted: Timestamp? { (try? FileStatus(of: places.daemonLock))?.modified }
+
     /// The running daemon's process, as it wrote it into its lock.
     package var daemonPID: Int32? { daemonLines.first.flatMap { Int32($0) } }
 
