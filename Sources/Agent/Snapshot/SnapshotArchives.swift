@@ -131,13 +131,19 @@ final class SnapshotArchives: @unchecked Sendable {  // Readers hold the lock of
         self.writer = nil
         published.append(archive.stored.name.number)
         bytesPublished += archive.stored.size
-        try recordData()
+        let previous = unrecorded
+        // Before anything can fail: an archive that neither the catalog nor this knows of would stand in the way of its number.
         unrecorded = (archive, ReadBack(of: archive, session))
+        if let previous { try record(previous.archive, previous.readBack) }
     }
 
-    /// Tells the catalog of the last `data` archive, once it is read back.
+    /// Tells the catalog of the last `data` archive.
     private func recordData() throws {
-        guard let (archive, readBack) = unrecorded.take() else { return }
+        if let last = unrecorded.take() { try record(last.archive, last.readBack) }
+    }
+
+    /// Tells the catalog of a `data` archive, once it is read back.
+    private func record(_ archive: PublishedArchive, _ readBack: ReadBack) throws {
         try readBack.finish()
         try session.catalog.record(archive: archive.stored, contents: archive.contents)
         session.markReadBack(archive, lane)
