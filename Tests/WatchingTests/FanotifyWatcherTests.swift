@@ -92,7 +92,7 @@ struct FanotifyWatcherTests {
         try live.settle()
         #expect(live.names("point/file"))
         #expect(live.names("alias/deep/file") && live.names("true/deep/file"), "it has both paths")
-        try live.shell("umount point alias")
+        try live.shell("umount point; umount alias")
     }
 
     /// ramfs cannot find a directory by its handle.

@@ -13,6 +13,8 @@ final class LiveWatch: Sendable {
         var signals: [WatchSignal] = []
     }
 
+    /// A file system of its own where one is marked as a whole: otherwise what all other tests do comes into the same queue.
+    private let place: Path
     let base: Path
     /// The source; its neighbour `outside` is not watched.
     let root: Path
@@ -33,7 +35,12 @@ final class LiveWatch: Sendable {
         prepare: (LiveWatch.Tree) throws -> Void = { _ in }, adjust: (inout WatchSettings) -> Void = { _ in }
     ) throws {
         let number = UInt64.random(in: 0 ... .max)
-        base = try #require(Path("/tmp/watching-tests-\(ProcessIdentity.pid)-\(number)"))
+        place = try #require(Path("/tmp/watching-tests-\(ProcessIdentity.pid)-\(number)"))
+        base = place.appending("base".utf8)
+        try place.makeDirectories(mode: 0o755)
+        if mechanism == .fileSystemMarks && WatchDegradationTests.canMount {
+            #expect(try ProcessIdentity.run("mount", ["-t", "tmpfs", "none", place.text]) == 0)
+        }
         root = base.appending("root".utf8)
         outside = base.appending("outside".utf8)
         try root.makeDirectories(mode: 0o755)
@@ -63,7 +70,7 @@ final class LiveWatch: Sendable {
     deinit {
         isHeld.withLock { $0 = false }
         watcher.stop()
-        _ = try? ProcessIdentity.run("rm", ["-rf", "--one-file-system", base.text])
+        _ = try? ProcessIdentity.run("sh", ["-c", "umount -l \"$0\" 2> /dev/null; rm -rf --one-file-system \"$0\"", place.text])
     }
 
     struct Tree {
@@ -73,9 +80,9 @@ final class LiveWatch: Sendable {
 
         func directory(_ name: String) throws { try path(name).makeDirectories(mode: 0o755) }
 
+        /// Another process writes it: a descriptor of ours may be open until a child that another test has just forked executes its program.
         func file(_ name: String, _ content: String = "x") throws {
-            let file = try Descriptor.open(path(name), [.write, .create], mode: 0o644)
-            try file.write(Array(content.utf8))
+            #expect(try ProcessIdentity.run("sh", ["-c", "printf %s \"$1\" > \"$0\"", path(name).text, content]) == 0, "\(name)")
         }
     }
 
@@ -149,9 +156,12 @@ final class LiveWatch: Sendable {
     }
 
     /// Runs a shell script in the source; `$outside` is the directory beside it.
+    ///
+    /// `umount` waits while the file system is busy: what the watcher has closed may be open in a child that another test has just forked.
     func shell(_ script: String, in directory: Path? = nil) throws {
         let place = (directory ?? root).text
-        let status = try ProcessIdentity.run("sh", ["-ec", "cd '\(place)'; outside='\(outside.text)'; \(script)"])
+        let unmount = "umount() { for try in $(seq 1000); do command umount \"$@\" 2> /dev/null && return; sleep 0.01; done; command umount \"$@\"; }"
+        let status = try ProcessIdentity.run("sh", ["-ec", "\(unmount); cd '\(place)'; outside='\(outside.text)'; \(script)"])
         #expect(status == 0, "\(script)")
     }
 

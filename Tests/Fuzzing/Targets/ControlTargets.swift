@@ -1,6 +1,7 @@
 // The control API: requests that come to the daemon, answers that come to watchctl.
 
 import Controlling
+import Dispatch
 import Glibc
 import Kernel
 import Logging
@@ -61,7 +62,8 @@ private final class LiveServer: Sendable {
         socket = directory.appending("fuzz-\(ProcessIdentity.pid).sock".utf8)
         let server = ControlServer(socket: socket, service: Service(), logger: Logger(label: "fuzz") { _ in SwiftLogNoOpLogHandler() })
         let ready = Monitor(false)
-        Task { try await server.run { ready.withLock { $0 = true } } }
+        // Its own threads: who calls may hold those of all other tasks.
+        Task(executorPreference: Threads()) { try await server.run { ready.withLock { $0 = true } } }
         for _ in 0..<LiveServer.patienceSeconds * 1000 where !ready.withLock({ $0 }) { usleep(1000) }
         try require(ready.withLock { $0 }, "the server begins")
     }
@@ -96,6 +98,15 @@ private final class LiveServer: Sendable {
             $0 += 1
             return $0 % 64 == 0
         }
+    }
+}
+
+private final class Threads: TaskExecutor {
+    private let queue = DispatchQueue(label: "server", attributes: .concurrent)
+
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        queue.async { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
     }
 }
 
