@@ -19,7 +19,7 @@ extension MarkSession {
 
     /// How long the queue is left alone after events that concern no source: others' events come in bulk, repeated ones as
     /// one, and a busy neighbour does not wake this thread for each.
-    private static let rest = Duration.milliseconds(10)
+    private static let rest = Duration.milliseconds(2)
 
     private func readUntilStopped() throws(Errno) {
         var poller = Poller()
