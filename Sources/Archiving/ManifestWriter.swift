@@ -17,7 +17,7 @@ package struct ManifestWriter: Sendable {
 
     package init() {}
 
-    /// Bytes in the frame so far. Callers take the frame at about 4 MiB; the last record may be larger.
+    /// Bytes in the frame so far. Callers take the frame at about 2 MiB; the last record may be larger.
     package var count: Int { frame.count }
 
     /// False for an entry that no frame can hold: millions of chunks or hundreds of megabytes of attributes.

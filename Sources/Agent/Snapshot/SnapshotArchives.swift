@@ -36,7 +36,7 @@ final class SnapshotArchives: @unchecked Sendable {  // Readers hold the lock of
     private var bytesPublished: UInt64 = 0
 
     /// What one frame holds before it is compressed.
-    static let frameSize = 4 << 20
+    static let frameSize = 2 << 20
     /// The same with the header of its last entry.
     private static let payloadRoom = frameSize + (64 << 10)
 
