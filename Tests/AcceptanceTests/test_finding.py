@@ -222,8 +222,10 @@ class RestoringByHandTests(FindingTestCase):
         target = f"{installation.directory}/target"
         # The times of each file take 10 ms to be set: it is not over before the first of them are seen.
         slow = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=utimensat", "-e", "inject=utimensat:delay_enter=10000"]
+        # A shell starts what runs in its background with SIGINT ignored, and so would be what the tests start there.
         command = subprocess.Popen([*slow, *installation.command("restore", "--to", target)], env=installation.environment,
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         place = target + installation.source
         installation.waitUntil(lambda: os.path.exists(place) and os.listdir(place), "the first files")
         with open(f"/proc/{command.pid}/task/{command.pid}/children") as children:

@@ -32,7 +32,7 @@ class RepairTestCase(InstallationTestCase):
         self.moments = {}
         for number in range(8):
             self.put(f"small-{number}", text(self.random, 4000))
-        self.put("large", noise(self.random, 2_500_000))
+        self.put("large", noise(self.random, 1_900_000))
         self.put("passing", noise(self.random, 50_000))
         self.take()
         with open(os.path.join(installation.source, "large"), "r+b") as file:
@@ -258,7 +258,7 @@ class RepairTests(RepairTestCase):
         self.put("small-3", b"other")
         os.unlink(f"{source}/small-4")
         with open(f"{source}/large", "r+b") as file:
-            file.seek(2_000_000)
+            file.seek(1_600_000)
             file.write(b"other")
         lost = self.lostStates(gone, self.moments, changed=["small-3", "small-4"])
         response = self.installation.run("repair", "--json", expect=DAMAGED)
