@@ -125,6 +125,11 @@ struct TextTests {
         #expect(result.complaints.first == "/tmp/restored-42/a/b: exists and was left as it is")
         #expect(result.complaints.contains("/tmp/restored-42/c: no space left"))
         #expect(result.complaints.contains { $0.contains("--overwrite") })
+        restored.skipped = (0..<1022).map { path("/a/\($0)") }
+        let lines = RestoreResult(restored, target: path("/t"), snapshot: 42, isDryRun: false).complaints
+        #expect(lines.count { $0.hasSuffix("left as it is") } == 20)
+        #expect(lines.contains("… and 1,002 others; --json names all of them"))
+        #expect(lines.contains { $0.hasPrefix("1,022 paths left as they were") })
         let complete = RestoreResult(RestoreReport(), target: .root, snapshot: 1, isDryRun: true)
         #expect(complete.complaints.isEmpty)
         #expect(complete.summary(from: "snapshot 1").hasPrefix("would restore"))

@@ -66,9 +66,15 @@ struct RestoreResult: Encodable, Hashable {
         return dryRun ? "would restore \(what) from \(origin) to \(target)" : "restored \(what) from \(origin) to \(target)"
     }
 
+    /// So many of the paths that were left as they are get a line: one forgotten option must not bury what else is said.
+    static let skippedLines = 20
+
     /// Everything that is not as it was, a line each, and what to do.
     var complaints: [String] {
-        var result = skipped.map { "\($0): exists and was left as it is" }
+        var result = skipped.prefix(RestoreResult.skippedLines).map { "\($0): exists and was left as it is" }
+        if skipped.count > RestoreResult.skippedLines {
+            result.append("… and \(SafeText.count(skipped.count - RestoreResult.skippedLines, "other")); --json names all of them")
+        }
         result += problems.map { problem in
             let others = problem.others > 0 ? " (and of \(SafeText.count(problem.others, "other")))" : ""
             return "\(problem.path): \(problem.reason)\(others)"
