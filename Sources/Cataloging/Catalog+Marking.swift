@@ -20,7 +20,11 @@ package struct ArchivedChunk: Hashable, Sendable {
 
 /// How much of an archive is still needed, in bytes of chunks before compression.
 package struct ArchiveUsage: Hashable, Sendable {
+    /// All that it holds, copies too.
     package var bytes: UInt64 = 0
+    /// Of chunks that are needed.
+    package var liveBytes: UInt64 = 0
+    /// Of those, what is found here first: copies of what another archive is the first choice for do not count.
     package var neededBytes: UInt64 = 0
 }
 
@@ -66,16 +70,21 @@ extension Catalog {
         }
     }
 
-    /// How much of an archive is needed from there: chunks that are found elsewhere first do not count.
     package func usage(of archive: UInt64, needed: NeededChunks) throws -> ArchiveUsage {
         try read { db in
-            let rows = try db.prepared("SELECT id, length FROM chunk WHERE archive = ?")
+            let rows = try db.prepared(
+                """
+                SELECT id, length, 1 FROM chunk WHERE archive = ?1 \
+                UNION ALL SELECT id, length, 0 FROM copy JOIN chunk ON id = copy.chunk WHERE copy.archive = ?1
+                """)
             rows.bind(1, Int64(clamping: archive))
             defer { rows.reset() }
             var result = ArchiveUsage()
             while try rows.step() {
                 result.bytes += rows.bits(1)
-                if needed.contains(rows.integer(0)) { result.neededBytes += rows.bits(1) }
+                guard needed.contains(rows.integer(0)) else { continue }
+                result.liveBytes += rows.bits(1)
+                if rows.integer(2) != 0 { result.neededBytes += rows.bits(1) }
             }
             return result
         }

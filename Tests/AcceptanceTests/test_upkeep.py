@@ -238,6 +238,26 @@ class PurgeTests(UpkeepTestCase):
             self.installation.stopDaemon()
         self.checkAfterwards()
 
+    def testCopiesThatAStandaloneSnapshotLeftBehindGoToo(self):
+        """Its archive stays for what later snapshots take from there."""
+        self.begin("purge copies", settings=keeping("last = 20", '[archive]\nsize = "4MiB"'))
+        self.put("aardvark", b"MARKER" + noise(self.random, 30_000))
+        self.put("bulk", noise(self.random, 1_000_000))
+        self.take()
+        self.put("later", noise(self.random, 3_500_000))
+        self.take("--standalone")
+        self.put("bulk", noise(self.random, 1_000_000))
+        self.take()
+        self.installation.run("forget", 2, "--yes")
+        del self.moments[2]
+        self.assertEqual([name.split("-")[2] for name, _, _ in self.found(b"MARKER")], ["full", "data"])
+        os.unlink(os.path.join(self.source, "aardvark"))
+        self.take()
+        self.purge("aardvark")
+        self.without("aardvark")
+        self.assertEqual(self.found(b"MARKER", b"aardvark"), [])
+        self.checkAfterwards()
+
     def testWhatStillStandsInTheSourcesComesBack(self):
         self.history("purge and keep")
         self.purge("quagmire")

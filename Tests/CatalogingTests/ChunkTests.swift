@@ -66,8 +66,11 @@ struct ChunkTests {
         let first = try fixture.catalog.chunks(in: 1, needed: needed)
         #expect(first.map(\.digest) == ["old", "both", "never"].map { digest($0) })
         #expect(first.map(\.isNeeded) == [true, true, false])
-        #expect(try fixture.catalog.usage(of: 1, needed: needed) == ArchiveUsage(bytes: 300, neededBytes: 200))
-        #expect(try fixture.catalog.usage(of: 2, needed: needed) == ArchiveUsage(bytes: 100, neededBytes: 100))
+        #expect(try fixture.catalog.usage(of: 1, needed: needed) == ArchiveUsage(bytes: 300, liveBytes: 200, neededBytes: 200))
+        #expect(try fixture.catalog.usage(of: 2, needed: needed) == ArchiveUsage(bytes: 100, liveBytes: 100, neededBytes: 100))
+        let data = fixture.archive(.data, chunks: stored("new", "never", "both"))
+        try fixture.catalog.record(archive: data.0, contents: data.1)
+        #expect(try fixture.catalog.usage(of: 3, needed: needed) == ArchiveUsage(bytes: 300, liveBytes: 200, neededBytes: 0), "copies")
     }
 
     /// Groups go one after the other: what only a later one needs is needed until it is its turn.

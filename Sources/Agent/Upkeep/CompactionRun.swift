@@ -153,7 +153,7 @@ package struct CompactionRun {
         let reader = try session.reader(of: row.archive.name)
         let small = reader.contents.frames.count { $0.kind == .data && $0.tokenCount < MergeSeries.smallFrame / 4 }
         if small > MergeSeries.fewSmallFrames { return false }
-        if reader.contents.savedShare < CompactionRun.worthwhileShare { return usage.neededBytes > usage.bytes / 2 }
+        if reader.contents.savedShare < CompactionRun.worthwhileShare { return usage.liveBytes > usage.bytes / 2 }
         if row.lane != nil { return false }
         let opener = try FrameOpener(keys: session.keys)
         for frame in reader.contents.frames.indices where reader.contents.frames[frame].kind == .data {

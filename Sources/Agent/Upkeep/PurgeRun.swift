@@ -65,7 +65,7 @@ package struct PurgeRun {
         var freed = Freed()
         for row in try session.catalog.archives() where row.archive.name.kind != .record {
             let usage = try session.catalog.usage(of: row.archive.name.number, needed: needed)
-            if usage.neededBytes == usage.bytes { continue }
+            if usage.liveBytes == usage.bytes { continue }
             if let snapshot = row.snapshot {
                 let replacement = try consolidator.merge(MergeGroup(dropped: [], into: snapshot), needed, .purge)
                 guard let replaced = try session.replace(consolidator, with: replacement) else { throw PurgeRun.readerThere }

@@ -257,7 +257,8 @@ package struct RotationRun {
         return freed
     }
 
-    /// Gives what is live in `data` archives that are mostly dead a new place; the sweep takes them then.
+    /// Gives what is live in `data` archives that are mostly dead a new place; the sweep takes them then. Copies that a standalone snapshot
+    /// has left behind are dead as well.
     private func rewriteMostlyDead(_ needed: NeededChunks) throws -> Freed {
         let standalone = try session.standaloneData()
         var freed = Freed()
