@@ -245,6 +245,20 @@ struct RemovalRuleTests {
         #expect(try archives(first).count == 2)
     }
 
+    /// As when a verification finds damage while a snapshot is taken.
+    @Test func whatTwoSessionsRememberAtOnceIsAllRemembered() throws {
+        let writer = try bench.session()
+        try snapshot(writer, texts[0])
+        let reader = try bench.session(.reading)
+        let thread = try Thread(name: "reader", priority: .normal) {
+            for number in 0..<200 { reader.remember { $0.damaged["\(number)"] = "found" } }
+        }
+        for number in 200..<400 { writer.remember { $0.damaged["\(number)"] = "found" } }
+        thread.join()
+        reader.remember { _ in }
+        #expect(reader.record.damaged.count == 400)
+    }
+
     @Test func anotherConfigurationIsRefused() throws {
         do { try snapshot(try bench.session(), texts[0]) }
         for access in [Session.Access.writing, .reading] {

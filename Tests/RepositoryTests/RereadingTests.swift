@@ -14,7 +14,7 @@ struct RereadingTests {
     @Test(arguments: 1...4)
     func theNextAttemptGoesOnBehindIt(_ unreadable: Int) throws {
         let bench = try Workbench { $0.archiveSize = 1 << 20 }
-        // Frames hold 4 MiB, and so do archives then.
+        // Frames hold 2 MiB, and so do archives then.
         let content = noise(18 << 20)
         let file = bench.source.appending("large".utf8)
         try file.replaceFile(with: content, mode: 0o600)

@@ -153,7 +153,15 @@ package final class Session: Sendable {
         throw AgentError.failed("\(places.anchorFile) cannot be written (\(failure)): nothing was begun that has to be remembered")
     }
 
+    /// Of two sessions of this process that read the record, change and write it at once, one would undo what the other remembers: a
+    /// verification found damage while a snapshot was taken, and it was forgotten.
+    private static let remembering = Mutex(())
+
     private func write(_ change: (inout LocalRecord) -> Void) -> Errno? {
+        Session.remembering.withLock { _ in writeAlone(change) }
+    }
+
+    private func writeAlone(_ change: (inout LocalRecord) -> Void) -> Errno? {
         state.withLock { state in
             // Another process of this installation may have remembered something since.
             if let present = try? LocalRecord.load(from: places.anchorFile, repository: "\(repository.id)") { state.record = present }
