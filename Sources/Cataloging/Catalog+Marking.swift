@@ -70,6 +70,9 @@ extension Catalog {
         }
     }
 
+    /// How much of an archive is needed, and how much of that from there.
+    ///
+    /// - Complexity: O(chunks of the archive).
     package func usage(of archive: UInt64, needed: NeededChunks) throws -> ArchiveUsage {
         try read { db in
             let rows = try db.prepared(

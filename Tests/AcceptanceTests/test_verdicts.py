@@ -176,7 +176,7 @@ class RepositoryTests(VerdictTestCase):
         installation = self.running()
         write(f"{installation.source}/large", os.urandom(300_000))
         status = installation.waitForSnapshot(2)
-        # Beside it there may be a file of a snapshot that has begun already, and ends without a change.
+        # Not the newest: another snapshot may have been taken since.
         name = next(name for name in installation.archives() if name.startswith("000000002-") and name.endswith(".enc"))
         with open(os.path.join(installation.repository, "archives", name), "r+b") as file:
             file.seek(100_000)

@@ -16,6 +16,8 @@ package struct Places: Hashable, Sendable {
     package var logFile: Path { stateDirectory.appending("watchd.log".utf8) }
     /// What only this machine knows and a restore does not need: the newest snapshot seen, last verification.
     package var anchorFile: Path { stateDirectory.appending("anchor.json".utf8) }
+    /// Held while that is changed.
+    package var anchorLock: Path { stateDirectory.appending("anchor.lock".utf8) }
     /// How backing up stood when a person was last told.
     package var standingFile: Path { stateDirectory.appending("standing".utf8) }
     /// Held by the running daemon.

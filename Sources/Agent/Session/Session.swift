@@ -153,17 +153,25 @@ package final class Session: Sendable {
         throw AgentError.failed("\(places.anchorFile) cannot be written (\(failure)): nothing was begun that has to be remembered")
     }
 
-    /// Of two sessions of this process that read the record, change and write it at once, one would undo what the other remembers: a
-    /// verification found damage while a snapshot was taken, and it was forgotten.
-    private static let remembering = Mutex(())
-
+    /// Sessions of this process and of others take turns: of two that read the record, change it and write it at once, one would undo what
+    /// the other remembers. A verification found damage while a snapshot was taken, and it was forgotten.
     private func write(_ change: (inout LocalRecord) -> Void) -> Errno? {
-        Session.remembering.withLock { _ in writeAlone(change) }
+        do throws(Errno) {
+            let lock = try Descriptor.open(places.anchorLock, [.readWrite, .create], mode: 0o600)
+            try lock.waitForLock(.exclusive)
+            let failure = writeAlone(change)
+            // Not by its end alone: a child that is just being started has the descriptor, too.
+            try? lock.unlock()
+            return failure
+        } catch {
+            // Where there is no lock to be had, hardly anything can be written either; what is found out then is said there.
+            return writeAlone(change)
+        }
     }
 
     private func writeAlone(_ change: (inout LocalRecord) -> Void) -> Errno? {
         state.withLock { state in
-            // Another process of this installation may have remembered something since.
+            // Another session may have remembered something since.
             if let present = try? LocalRecord.load(from: places.anchorFile, repository: "\(repository.id)") { state.record = present }
             let before = state.record
             change(&state.record)
